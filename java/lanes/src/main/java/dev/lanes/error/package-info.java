@@ -1,0 +1,2 @@
+/** The typed failures of Lanes; every other package may see this one. */
+package dev.lanes.error;
