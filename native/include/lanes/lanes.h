@@ -1,0 +1,516 @@
+/*
+ * Lanes: kernels of Transformer inference behind a plain C ABI.
+ *
+ * This header is the whole native interface; JavaCPP parses it and nothing else.
+ *
+ * Conventions
+ *  - Every function returns a lanes_status; anything but LANES_OK leaves a message for the calling thread
+ *    in lanes_last_error(). Nothing throws and nothing aborts across this interface.
+ *  - A params struct starts with `size`, which the caller sets to sizeof(that struct). A smaller size than
+ *    this library knows means an older caller: the fields it lacks read as zero.
+ *  - Every pointer comes with a length in ELEMENTS of its type (`x_len` for `x`). All sizes, strides, ids and
+ *    positions are checked on every call before memory is touched.
+ *  - Matrices are row-major. `x_stride` is the distance between rows in elements, at least the row's width.
+ *    Activations are float32. Shapes are written [rows, columns].
+ *  - Outputs may alias inputs only where a struct says so.
+ *  - Work is split over threads by output, never by the summed dimension: results do not depend on the number
+ *    of threads, on how many rows share a call, or on where a sequence's pages lie. Bit for bit, on one ISA.
+ *  - Handles are created and destroyed by the caller; a handle must outlive the calls that use it.
+ */
+#ifndef LANES_LANES_H
+#define LANES_LANES_H
+
+#include <stdint.h>
+
+#if defined(_WIN32)
+#if defined(LANES_BUILD)
+#define LANES_API __declspec(dllexport)
+#else
+#define LANES_API __declspec(dllimport)
+#endif
+#else
+#define LANES_API __attribute__((visibility("default")))
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LANES_ABI_VERSION 1
+
+/* Tokens in a page of the KV pool. Attention also walks keys in tiles of this many. */
+#define LANES_PAGE_TOKENS 64
+
+/* Keys after which attention closes a partial result; partial results are merged in order. A multiple of the page. */
+#define LANES_SPLIT_TOKENS 2048
+
+/* Largest head dimension of attention. */
+#define LANES_MAX_HEAD_DIM 512
+
+enum lanes_status {
+  LANES_OK = 0,
+  LANES_ERROR_INVALID_ARGUMENT = 1, /* a size, id, position, stride or enum is out of range, or a pointer is null */
+  LANES_ERROR_OUT_OF_MEMORY = 2,
+  LANES_ERROR_UNSUPPORTED = 3, /* well-formed, but this build or this CPU cannot do it */
+  LANES_ERROR_INTERNAL = 4     /* a defect of Lanes; the message says where */
+};
+
+enum lanes_dtype { LANES_F32 = 0, LANES_BF16 = 1, LANES_F16 = 2 };
+
+enum lanes_isa { LANES_ISA_AUTO = 0, LANES_ISA_REFERENCE = 1, LANES_ISA_AVX2 = 2, LANES_ISA_AVX512 = 3 };
+
+/* Elementwise activation. GELU is x * Phi(x) with erf; GELU_TANH is its tanh approximation (GPT-2's "gelu_new"). */
+enum lanes_activation {
+  LANES_ACTIVATION_NONE = 0,
+  LANES_ACTIVATION_SILU = 1,
+  LANES_ACTIVATION_GELU = 2,
+  LANES_ACTIVATION_GELU_TANH = 3,
+  LANES_ACTIVATION_RELU = 4,
+  LANES_ACTIVATION_TANH = 5
+};
+
+/* What counted memory is for; live and peak bytes are kept for each. */
+enum lanes_memory_tag {
+  LANES_MEMORY_WEIGHTS = 0,
+  LANES_MEMORY_KV = 1,
+  LANES_MEMORY_SCRATCH = 2,
+  LANES_MEMORY_OTHER = 3,
+  LANES_MEMORY_TAGS = 4
+};
+
+/* ---- Library ---------------------------------------------------------------------------------------------- */
+
+/* LANES_ABI_VERSION of the library that is loaded. */
+LANES_API int32_t lanes_abi_version(void);
+
+/* "0.1.0". Static storage. */
+LANES_API const char* lanes_version(void);
+
+/* Message of the last failure on this thread, "" when there was none. Valid until the thread's next call. */
+LANES_API const char* lanes_last_error(void);
+
+typedef struct lanes_cpu_features {
+  uint64_t size;
+  int32_t avx2;        /* AVX2 with FMA and F16C, enabled by the operating system */
+  int32_t avx512;      /* AVX-512 F, BW, DQ, VL, enabled by the operating system */
+  int32_t avx512_bf16; /* bfloat16 dot products */
+  int32_t avx512_vnni; /* int8 dot products */
+  int32_t logical_cpus; /* CPUs this process may run on */
+  int32_t best_isa;     /* lanes_isa that LANES_ISA_AUTO picks */
+  char name[64];        /* the CPU's own name */
+} lanes_cpu_features;
+
+LANES_API int32_t lanes_get_cpu_features(lanes_cpu_features* features);
+
+/* ---- Counted memory: weights, KV pages, scratch ------------------------------------------------------------ */
+
+/* 64-byte aligned, zeroed. Fails with OUT_OF_MEMORY, never by overcommitting what the system says is free. */
+LANES_API int32_t lanes_alloc(uint64_t bytes, int32_t tag, void** out);
+
+/* `memory` must come from lanes_alloc and be live; anything else is refused as INVALID_ARGUMENT. NULL is fine. */
+LANES_API int32_t lanes_free(void* memory);
+
+typedef struct lanes_memory_stats {
+  uint64_t size;
+  uint64_t live_bytes[LANES_MEMORY_TAGS];
+  uint64_t live_blocks[LANES_MEMORY_TAGS];
+  uint64_t live_total;
+  uint64_t peak_total; /* highest live_total since the start or the last reset */
+} lanes_memory_stats;
+
+LANES_API int32_t lanes_get_memory_stats(lanes_memory_stats* stats);
+LANES_API int32_t lanes_reset_memory_peak(void);
+
+/* Tests: let the n-th allocation from now fail (1 = the next); 0 switches it off. */
+LANES_API int32_t lanes_fail_allocation(uint64_t nth);
+
+/* ---- Runtime: a thread pool and the choice of an ISA --------------------------------------------------------- */
+
+typedef struct lanes_runtime lanes_runtime;
+
+typedef struct lanes_runtime_params {
+  uint64_t size;
+  int32_t threads; /* 0: one for each CPU this process may use; the caller's thread is one of them */
+  int32_t isa;     /* lanes_isa; UNSUPPORTED when this CPU lacks it */
+} lanes_runtime_params;
+
+/* Any thread may call ops of a runtime; calls of several threads take turns. */
+LANES_API int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime** out);
+LANES_API int32_t lanes_runtime_destroy(lanes_runtime* runtime);
+
+typedef struct lanes_runtime_info {
+  uint64_t size;
+  int32_t threads;
+  int32_t isa;      /* lanes_isa in use */
+  int32_t bf16_dot; /* 1: LANES_COMPUTE_BF16 uses bfloat16 dot instructions */
+} lanes_runtime_info;
+
+LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info* info);
+
+/* For op number `index` (0, 1, …): its name and the implementation this runtime uses ("avx512", "avx2", "reference").
+   Past the last op: INVALID_ARGUMENT. Static storage. */
+LANES_API int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op,
+                                          const char** implementation);
+
+/* ---- Weights --------------------------------------------------------------------------------------------------- */
+
+/* A matrix [rows = output features, cols = input features], stored in panels whose SIMD lanes run over rows. */
+typedef struct lanes_weight lanes_weight;
+
+typedef struct lanes_weight_params {
+  uint64_t size;
+  int64_t rows;
+  int64_t cols;
+  int32_t dtype; /* lanes_dtype of the stored elements */
+} lanes_weight_params;
+
+LANES_API int32_t lanes_weight_create(const lanes_weight_params* params, lanes_weight** out);
+LANES_API int32_t lanes_weight_destroy(lanes_weight* weight);
+
+/* Bytes that a weight of this shape takes, padding included. */
+LANES_API int32_t lanes_weight_bytes(const lanes_weight_params* params, uint64_t* bytes);
+
+typedef struct lanes_weight_pack_params {
+  uint64_t size;
+  lanes_weight* weight;
+  const void* src;    /* little-endian elements of src_dtype */
+  uint64_t src_bytes;
+  int32_t src_dtype;  /* converted to the weight's dtype, rounding half to even */
+  int32_t transposed; /* 0: src is [row_count, col_count]; 1: src is [col_count, row_count] (GPT-2's Conv1D) */
+  int64_t row_begin, row_count; /* the part of the weight that src fills */
+  int64_t col_begin, col_count;
+} lanes_weight_pack_params;
+
+LANES_API int32_t lanes_weight_pack(lanes_runtime* runtime, const lanes_weight_pack_params* params);
+
+/* ---- Ops -------------------------------------------------------------------------------------------------------- */
+
+/* y[t, :] = weight[ids[t], :]  (+ y[t, :] when `accumulate`: position and token-type embeddings). Exact conversion to float32. */
+typedef struct lanes_embed_params {
+  uint64_t size;
+  const lanes_weight* weight; /* [vocabulary, hidden] */
+  const int32_t* ids;         /* [tokens], each in [0, vocabulary) */
+  uint64_t ids_len;
+  int32_t accumulate;
+  int64_t tokens;
+  float* y; /* [tokens, hidden] */
+  uint64_t y_len;
+  int64_t y_stride;
+} lanes_embed_params;
+
+LANES_API int32_t lanes_embed(lanes_runtime* runtime, const lanes_embed_params* params);
+
+/* How `lanes_linear` multiplies. EXACT keeps float32 activations and widens the weights in registers. BF16 rounds the
+   activations to bfloat16 (half to even) and multiplies pairs with float32 sums: for bfloat16 weights only; on a CPU
+   without bfloat16 dot instructions it is computed as EXACT. */
+enum lanes_compute { LANES_COMPUTE_EXACT = 0, LANES_COMPUTE_BF16 = 1 };
+
+/* y = residual + activation(x * weight^T + bias). Each y[i, j] is summed over k in order, in its own lane. */
+typedef struct lanes_linear_params {
+  uint64_t size;
+  const lanes_weight* weight; /* [n, k] */
+  int64_t m;
+  const float* x; /* [m, k] */
+  uint64_t x_len;
+  int64_t x_stride;
+  const float* bias; /* [n] or NULL */
+  uint64_t bias_len;
+  const float* residual; /* [m, n] or NULL; may be y itself, with the same stride */
+  uint64_t residual_len;
+  int64_t residual_stride;
+  float* y; /* [m, n] */
+  uint64_t y_len;
+  int64_t y_stride;
+  int32_t activation; /* lanes_activation */
+  int32_t compute;    /* lanes_compute */
+} lanes_linear_params;
+
+LANES_API int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params);
+
+/* LAYER: (x - mean) / sqrt(variance + epsilon) * weight + bias.  RMS: x / sqrt(mean(x^2) + epsilon) * weight (+ bias).
+   Ba et al. 2016; Zhang and Sennrich 2019. */
+enum lanes_norm_kind { LANES_NORM_LAYER = 0, LANES_NORM_RMS = 1 };
+
+/* s = x + residual (when given); sum = s (when given); y = norm(s). y and sum may each be x or residual, but not each other. */
+typedef struct lanes_norm_params {
+  uint64_t size;
+  int32_t kind; /* lanes_norm_kind */
+  float epsilon;
+  int64_t rows, cols;
+  const float* x; /* [rows, cols] */
+  uint64_t x_len;
+  int64_t x_stride;
+  const float* residual; /* [rows, cols] or NULL */
+  uint64_t residual_len;
+  int64_t residual_stride;
+  const float* weight; /* [cols] */
+  uint64_t weight_len;
+  const float* bias; /* [cols] or NULL */
+  uint64_t bias_len;
+  float* sum; /* [rows, cols] or NULL */
+  uint64_t sum_len;
+  int64_t sum_stride;
+  float* y; /* [rows, cols] */
+  uint64_t y_len;
+  int64_t y_stride;
+} lanes_norm_params;
+
+LANES_API int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params);
+
+/* cos[t, i] = scale * cos(positions[t] * inverse_frequency[i]), sin likewise; angles in float64. Made once a step,
+   used by every layer. The scaling rules (linear, llama3) are folded into inverse_frequency by the caller. Su et al. 2021. */
+typedef struct lanes_rope_table_params {
+  uint64_t size;
+  const int64_t* positions; /* [tokens], each >= 0 */
+  uint64_t positions_len;
+  const double* inverse_frequency; /* [half] */
+  uint64_t inverse_frequency_len;
+  float scale;
+  int64_t tokens;
+  int64_t half; /* half of the rotated dimensions */
+  float* cos; /* [tokens, half] */
+  uint64_t cos_len;
+  float* sin; /* [tokens, half] */
+  uint64_t sin_len;
+} lanes_rope_table_params;
+
+LANES_API int32_t lanes_rope_table(lanes_runtime* runtime, const lanes_rope_table_params* params);
+
+/* HALF pairs dimension i with i + half (Hugging Face's rotate_half); INTERLEAVED pairs 2i with 2i + 1 (the paper). */
+enum lanes_rope_pairing { LANES_ROPE_HALF = 0, LANES_ROPE_INTERLEAVED = 1 };
+
+/* Rotates the first 2 * half dimensions of each head; the others are copied. y may be x with the same stride. */
+typedef struct lanes_rope_params {
+  uint64_t size;
+  int32_t pairing; /* lanes_rope_pairing */
+  int32_t heads;
+  int32_t head_dim;
+  int64_t tokens;
+  int64_t half; /* 2 * half <= head_dim */
+  const float* cos; /* [tokens, half] */
+  uint64_t cos_len;
+  const float* sin; /* [tokens, half] */
+  uint64_t sin_len;
+  const float* x; /* [tokens, heads * head_dim] */
+  uint64_t x_len;
+  int64_t x_stride;
+  float* y; /* [tokens, heads * head_dim] */
+  uint64_t y_len;
+  int64_t y_stride;
+} lanes_rope_params;
+
+LANES_API int32_t lanes_rope(lanes_runtime* runtime, const lanes_rope_params* params);
+
+/* A pool of KV pages shared by all layers: page p of layer l holds LANES_PAGE_TOKENS keys and values of each kv head.
+   Inside a page keys are transposed (SIMD lanes run over keys) and values row-major; the layout is private. */
+typedef struct lanes_kv_pool lanes_kv_pool;
+
+typedef struct lanes_kv_pool_params {
+  uint64_t size;
+  int32_t pages;
+  int32_t layers;
+  int32_t kv_heads;
+  int32_t head_dim;
+  int32_t dtype; /* LANES_F32 or LANES_BF16 */
+} lanes_kv_pool_params;
+
+LANES_API int32_t lanes_kv_pool_create(const lanes_kv_pool_params* params, lanes_kv_pool** out);
+LANES_API int32_t lanes_kv_pool_destroy(lanes_kv_pool* pool);
+LANES_API int32_t lanes_kv_pool_bytes(const lanes_kv_pool_params* params, uint64_t* bytes);
+
+/* Fills a page of every layer with NaN, so that a test sees any read of what was not written. */
+LANES_API int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page);
+
+/* Writes keys and values of `tokens` tokens to their slots. A slot is page * LANES_PAGE_TOKENS + offset, or -1: not kept. */
+typedef struct lanes_kv_write_params {
+  uint64_t size;
+  lanes_kv_pool* pool;
+  int32_t layer;
+  int64_t tokens;
+  const int64_t* slots; /* [tokens], distinct */
+  uint64_t slots_len;
+  const float* k; /* [tokens, kv_heads * head_dim] */
+  uint64_t k_len;
+  int64_t k_stride;
+  const float* v; /* [tokens, kv_heads * head_dim] */
+  uint64_t v_len;
+  int64_t v_stride;
+} lanes_kv_write_params;
+
+LANES_API int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_params* params);
+
+/* out = softmax(scale * q k^T + mask) v over paged keys and values, for a ragged batch of sequences: whole prompts, chunks
+   of prompts and single decode tokens side by side. Online softmax over tiles of LANES_PAGE_TOKENS keys (Milakov and
+   Gimelshein 2018; Dao et al. 2022).
+
+   Sequence s owns the query rows q_begin[s] … q_begin[s+1]-1, which are its last tokens: with n of them, row i stands at
+   index kv_len[s] - n + i. The key with index j lies in page page_table[s, j / PAGE_TOKENS] at j % PAGE_TOKENS.
+   Key j is visible to the query at index p when
+     (causal == 0 or j <= p)  and  (window[s] == 0 or j > p - window[s] or j < sinks[s]).
+   Pages that hold no visible key may be -1. A window needs causal.
+
+   Attention sinks (Xiao et al. 2023): q_sink, when given, holds the queries as rotated for the keys j < sinks[s]; all other
+   keys use q. So positions inside the cache can be re-numbered without touching stored keys. */
+typedef struct lanes_attention_params {
+  uint64_t size;
+  const lanes_kv_pool* pool;
+  int32_t layer;
+  int32_t heads;     /* query heads, a multiple of the pool's kv heads; head h reads kv head h / (heads / kv_heads) */
+  int32_t sequences;
+  int32_t causal;
+  float scale;
+  int64_t tokens;
+  const float* q; /* [tokens, heads * head_dim] */
+  uint64_t q_len;
+  int64_t q_stride;
+  const float* q_sink; /* [tokens, heads * head_dim], the same stride as q, or NULL */
+  uint64_t q_sink_len;
+  const int64_t* q_begin; /* [sequences + 1], ascending, from 0 to tokens */
+  uint64_t q_begin_len;
+  const int64_t* kv_len; /* [sequences], each at least the sequence's number of queries */
+  uint64_t kv_len_len;
+  const int32_t* page_table; /* [sequences, page_table_stride] */
+  uint64_t page_table_len;
+  int64_t page_table_stride;
+  const int64_t* window; /* [sequences], or NULL for no windows */
+  uint64_t window_len;
+  const int64_t* sinks; /* [sequences], or NULL for no sinks */
+  uint64_t sinks_len;
+  float* out; /* [tokens, heads * head_dim]; may be q with the same stride when q_sink is NULL */
+  uint64_t out_len;
+  int64_t out_stride;
+} lanes_attention_params;
+
+LANES_API int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* params);
+
+/* y = activation(gate) * up. y may be gate or up with the same stride. Shazeer 2020. */
+typedef struct lanes_gate_params {
+  uint64_t size;
+  int32_t activation; /* lanes_activation */
+  int64_t rows, cols;
+  const float* gate; /* [rows, cols] */
+  uint64_t gate_len;
+  int64_t gate_stride;
+  const float* up; /* [rows, cols] */
+  uint64_t up_len;
+  int64_t up_stride;
+  float* y; /* [rows, cols] */
+  uint64_t y_len;
+  int64_t y_stride;
+} lanes_gate_params;
+
+LANES_API int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params);
+
+/* The top_k largest of softmax(logits) of each row, largest first (ties: the lower expert first), and their
+   probabilities, divided by their sum when `normalize`. Jiang et al. 2024 (Mixtral). */
+typedef struct lanes_route_params {
+  uint64_t size;
+  int64_t tokens;
+  int32_t experts;
+  int32_t top_k; /* 1 … experts */
+  int32_t normalize;
+  const float* logits; /* [tokens, experts] */
+  uint64_t logits_len;
+  int64_t logits_stride;
+  int32_t* expert; /* [tokens, top_k] */
+  uint64_t expert_len;
+  float* weight; /* [tokens, top_k] */
+  uint64_t weight_len;
+} lanes_route_params;
+
+LANES_API int32_t lanes_route(lanes_runtime* runtime, const lanes_route_params* params);
+
+/* y[i, :] = x[index[i], :]. */
+typedef struct lanes_gather_params {
+  uint64_t size;
+  int64_t rows, cols;
+  int64_t x_rows;
+  const int32_t* index; /* [rows], each in [0, x_rows) */
+  uint64_t index_len;
+  const float* x; /* [x_rows, cols] */
+  uint64_t x_len;
+  int64_t x_stride;
+  float* y; /* [rows, cols] */
+  uint64_t y_len;
+  int64_t y_stride;
+} lanes_gather_params;
+
+LANES_API int32_t lanes_gather(lanes_runtime* runtime, const lanes_gather_params* params);
+
+/* y[t, :] = residual[t, :] + sum over j, in order, of weight[t, j] * x[index[t, j], :]. Puts experts' outputs together. */
+typedef struct lanes_combine_params {
+  uint64_t size;
+  int64_t tokens, cols;
+  int32_t terms;
+  int64_t x_rows;
+  const int32_t* index; /* [tokens, terms], each in [0, x_rows) */
+  uint64_t index_len;
+  const float* weight; /* [tokens, terms] */
+  uint64_t weight_len;
+  const float* x; /* [x_rows, cols] */
+  uint64_t x_len;
+  int64_t x_stride;
+  const float* residual; /* [tokens, cols] or NULL; may be y with the same stride */
+  uint64_t residual_len;
+  int64_t residual_stride;
+  float* y; /* [tokens, cols] */
+  uint64_t y_len;
+  int64_t y_stride;
+} lanes_combine_params;
+
+LANES_API int32_t lanes_combine(lanes_runtime* runtime, const lanes_combine_params* params);
+
+/* How one row of logits becomes a token. Order: repetition penalty, temperature, top-k, top-p, min-p, draw. */
+typedef struct lanes_sample_row {
+  float temperature;        /* 0: the largest logit (ties: the lower id); else > 0 */
+  int32_t top_k;            /* 0: all */
+  float top_p;              /* (0, 1]; 1: all */
+  float min_p;              /* [0, 1); keeps tokens with at least min_p times the largest probability */
+  float repetition_penalty; /* > 0; 1: none. Positive logits of `seen` tokens are divided by it, negative multiplied (Keskar et al. 2019) */
+  int32_t reserved;
+  uint64_t seed;            /* with `counter`: the draw is Philox4x32-10(seed, counter), independent of anything else */
+  uint64_t counter;
+  int64_t seen_begin, seen_count; /* part of `seen` that belongs to this row */
+} lanes_sample_row;
+
+typedef struct lanes_sample_params {
+  uint64_t size;
+  int64_t rows;
+  int64_t vocabulary;
+  const float* logits; /* [rows, vocabulary], not changed; NaN counts as the smallest */
+  uint64_t logits_len;
+  int64_t logits_stride;
+  const lanes_sample_row* row; /* [rows] */
+  uint64_t row_len;
+  const int32_t* seen; /* token ids, each in [0, vocabulary); repeats are fine */
+  uint64_t seen_len;
+  int32_t* token; /* [rows] */
+  uint64_t token_len;
+  float* log_probability; /* [rows] or NULL: log-softmax of the untouched logits at the chosen token */
+  uint64_t log_probability_len;
+} lanes_sample_params;
+
+LANES_API int32_t lanes_sample(lanes_runtime* runtime, const lanes_sample_params* params);
+
+/* The top_k largest of log-softmax(logits) of each row, largest first (ties: the lower id). */
+typedef struct lanes_top_log_probabilities_params {
+  uint64_t size;
+  int64_t rows;
+  int64_t vocabulary;
+  int32_t top_k; /* 1 … vocabulary */
+  const float* logits; /* [rows, vocabulary] */
+  uint64_t logits_len;
+  int64_t logits_stride;
+  int32_t* token; /* [rows, top_k] */
+  uint64_t token_len;
+  float* log_probability; /* [rows, top_k] */
+  uint64_t log_probability_len;
+} lanes_top_log_probabilities_params;
+
+LANES_API int32_t lanes_top_log_probabilities(lanes_runtime* runtime, const lanes_top_log_probabilities_params* params);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
