@@ -1,0 +1,62 @@
+package dev.lanes.backend;
+
+/**
+ * Where the arithmetic happens: memory and one method an op. Results of an op do not depend on the number of threads, on which
+ * rows share a call, or on where pages lie. Ops may be called from any thread, one at a time.
+ *
+ * <p>Arguments that contradict each other (shapes, ids, pages out of range) throw {@link IllegalArgumentException}; a closed
+ * backend, tensor, weight or pool throws {@link IllegalStateException}; exhausted memory throws
+ * {@link dev.lanes.error.InsufficientMemoryException}.
+ */
+public interface Backend extends AutoCloseable {
+  BackendInfo info();
+
+  /** A zeroed tensor of this backend. */
+  Tensor tensor(MemoryTag tag, int rows, int columns);
+
+  /** A zeroed weight, to be filled with {@link PackedWeight#pack}. */
+  PackedWeight weight(int rows, int columns, DType dtype);
+
+  /** Bytes that {@link #weight} would take. */
+  long weightBytes(int rows, int columns, DType dtype);
+
+  KvPages kvPages(KvPages.Spec spec);
+
+  /** Bytes that {@link #kvPages} would take. */
+  long kvBytes(KvPages.Spec spec);
+
+  /** Live and peak bytes of this backend's kind of memory, over the whole process. */
+  MemoryStats memory();
+
+  void resetMemoryPeak();
+
+  void embed(Op.Embed op);
+
+  void linear(Op.Linear op);
+
+  void norm(Op.Norm op);
+
+  void ropeTable(Op.RopeTable op);
+
+  void rope(Op.Rope op);
+
+  void kvWrite(Op.KvWrite op);
+
+  void attention(Op.Attention op);
+
+  void gate(Op.Gate op);
+
+  void route(Op.Route op);
+
+  void gather(Op.Gather op);
+
+  void combine(Op.Combine op);
+
+  void sample(Op.Sample op);
+
+  void topLogProbabilities(Op.TopLogProbabilities op);
+
+  /** Tensors, weights and pages of this backend must be closed first or are unusable afterwards. Closing twice does nothing. */
+  @Override
+  void close();
+}

@@ -1,0 +1,9 @@
+package dev.lanes.backend;
+
+/** How a linear layer multiplies. */
+public enum Compute {
+  /** float32 activations; narrower weights are widened in registers. The same numbers as float32 arithmetic on the stored weights. */
+  EXACT,
+  /** bfloat16 weights only: activations are rounded to bfloat16, products summed in float32. Faster where the CPU multiplies bfloat16. */
+  BF16
+}

@@ -1,0 +1,7 @@
+package dev.lanes.backend;
+
+/** Which normalisation: LayerNorm (Ba et al. 2016) or RMSNorm (Zhang and Sennrich 2019). */
+public enum NormKind {
+  LAYER,
+  RMS
+}
