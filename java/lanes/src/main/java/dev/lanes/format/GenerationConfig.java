@@ -1,0 +1,49 @@
+package dev.lanes.format;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+
+/**
+ * generation_config.json: how its authors generate with a model. What the file does not say is empty.
+ *
+ * @param bosTokenId begins a sequence
+ * @param eosTokenIds each of these ends a generation; empty when the file names none
+ * @param padTokenId fills batches
+ * @param doSample false asks for greedy decoding
+ * @param temperature divides the logits; at least 0
+ * @param topK keep the k best tokens; 0 keeps all
+ * @param topP keep the best tokens that together reach this probability, in (0, 1]
+ * @param minP drop tokens less likely than this times the best one, in [0, 1]
+ * @param repetitionPenalty above 1 makes tokens seen before less likely; above 0
+ * @param maxLength limit of prompt and output together
+ * @param maxNewTokens limit of the output
+ */
+public record GenerationConfig(
+    OptionalInt bosTokenId,
+    List<Integer> eosTokenIds,
+    OptionalInt padTokenId,
+    Optional<Boolean> doSample,
+    OptionalDouble temperature,
+    OptionalInt topK,
+    OptionalDouble topP,
+    OptionalDouble minP,
+    OptionalDouble repetitionPenalty,
+    OptionalInt maxLength,
+    OptionalInt maxNewTokens) {
+
+  public GenerationConfig {
+    eosTokenIds = List.copyOf(eosTokenIds);
+  }
+
+  /**
+   * Reads {@code generation_config.json} in a model directory; empty when there is none.
+   *
+   * @throws dev.lanes.error.InvalidModelException if it is not JSON or a field has a value that cannot be
+   */
+  public static Optional<GenerationConfig> load(Path directory) {
+    throw new UnsupportedOperationException();
+  }
+}
