@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes sure that what the native build needs is here: a C++ compiler, CMake and GoogleTest. Installs what is missing
+# through apt-get where that is allowed, and otherwise names it in one line. Quick and silent when nothing is missing.
+set -euo pipefail
+
+missing=()
+command -v cmake >/dev/null || missing+=(cmake)
+command -v "${CXX:-c++}" >/dev/null || missing+=(g++)
+command -v make >/dev/null || command -v ninja >/dev/null || missing+=(make)
+have_gtest() {
+  local dir
+  for dir in /usr /usr/local /opt/homebrew "${GTEST_ROOT:-/usr}"; do
+    [ -f "$dir/include/gtest/gtest.h" ] && return 0
+  done
+  return 1
+}
+have_gtest || missing+=(libgtest-dev)
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
+if command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
+  echo "lanes: installing ${missing[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  trap 'rm -f "$log"' EXIT
+  if "${as_root[@]}" apt-get update -qq >"$log" 2>&1 \
+      && "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
+    exit 0
+  fi
+  tail -n 5 "$log" >&2
+fi
+echo "lanes: please install: ${missing[*]} (Debian and Ubuntu package names), then run this again" >&2
+exit 1
