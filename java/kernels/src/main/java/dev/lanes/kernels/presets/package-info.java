@@ -1,0 +1,2 @@
+/** How the header becomes a binding; read by the build and by the loader. */
+package dev.lanes.kernels.presets;
