@@ -1,0 +1,218 @@
+package dev.lanes;
+
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+
+/** How a model is loaded. Immutable; {@link #builder()} makes one, {@link #defaults()} suits most. */
+public final class LoadOptions {
+  private static final LoadOptions DEFAULTS = builder().build();
+
+  private final Device device;
+  private final int threads;
+  private final String isa;
+  private final OptionalInt contextLength;
+  private final OptionalLong cacheBytes;
+  private final OptionalInt cacheTokens;
+  private final Optional<DType> weightType;
+  private final Compute compute;
+  private final DType cacheType;
+  private final int stepTokens;
+  private final int maxBatch;
+  private final boolean prefixCache;
+  private final LoadProgress progress;
+
+  private LoadOptions(Builder builder) {
+    device = builder.device;
+    threads = builder.threads;
+    isa = builder.isa;
+    contextLength = builder.contextLength;
+    cacheBytes = builder.cacheBytes;
+    cacheTokens = builder.cacheTokens;
+    weightType = builder.weightType;
+    compute = builder.compute;
+    cacheType = builder.cacheType;
+    stepTokens = builder.stepTokens;
+    maxBatch = builder.maxBatch;
+    prefixCache = builder.prefixCache;
+    progress = builder.progress;
+  }
+
+  public static LoadOptions defaults() {
+    return DEFAULTS;
+  }
+
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  public Device device() {
+    return device;
+  }
+
+  /** Threads that share an operation; 0 for one for each CPU. */
+  public int threads() {
+    return threads;
+  }
+
+  /** {@code auto}, {@code avx512}, {@code avx2} or {@code reference}. */
+  public String isa() {
+    return isa;
+  }
+
+  /** Tokens that prompt and output share; empty for as many as the model was made for and memory allows. */
+  public OptionalInt contextLength() {
+    return contextLength;
+  }
+
+  /** The most memory that keys and values may take. */
+  public OptionalLong cacheBytes() {
+    return cacheBytes;
+  }
+
+  /** Tokens of all sequences together that the cache has room for. */
+  public OptionalInt cacheTokens() {
+    return cacheTokens;
+  }
+
+  /** Element type of the weights in memory; empty for the type they are stored in. */
+  public Optional<DType> weightType() {
+    return weightType;
+  }
+
+  public Compute compute() {
+    return compute;
+  }
+
+  /** Element type of keys and values. */
+  public DType cacheType() {
+    return cacheType;
+  }
+
+  /** The most tokens that go through the model in one step. Longer prompts are processed in chunks of it. */
+  public int stepTokens() {
+    return stepTokens;
+  }
+
+  /** The most generations that run side by side; further ones queue. */
+  public int maxBatch() {
+    return maxBatch;
+  }
+
+  /** Whether prompts that begin alike share their keys and values. */
+  public boolean prefixCache() {
+    return prefixCache;
+  }
+
+  public LoadProgress progress() {
+    return progress;
+  }
+
+  /** Makes {@link LoadOptions}. Each method refuses what cannot be with {@link IllegalArgumentException} or {@link NullPointerException}. */
+  public static final class Builder {
+    private Device device = Device.AUTO;
+    private int threads;
+    private String isa = "auto";
+    private OptionalInt contextLength = OptionalInt.empty();
+    private OptionalLong cacheBytes = OptionalLong.empty();
+    private OptionalInt cacheTokens = OptionalInt.empty();
+    private Optional<DType> weightType = Optional.empty();
+    private Compute compute = Compute.EXACT;
+    private DType cacheType = DType.F32;
+    private int stepTokens = 512;
+    private int maxBatch = 64;
+    private boolean prefixCache = true;
+    private LoadProgress progress = (done, total) -> {};
+
+    private Builder() {}
+
+    public Builder device(Device value) {
+      device = Objects.requireNonNull(value, "device is null");
+      return this;
+    }
+
+    /** Threads that share an operation; 0 for one for each CPU. */
+    public Builder threads(int value) {
+      threads = Check.range("threads", value, 0, 1024);
+      return this;
+    }
+
+    /** The instruction set: {@code auto}, {@code avx512}, {@code avx2} or {@code reference}. */
+    public Builder isa(String value) {
+      Objects.requireNonNull(value, "isa is null");
+      switch (value) {
+        case "auto", "avx512", "avx2", "reference" -> isa = value;
+        default -> throw new IllegalArgumentException("isa is '" + value + "', expected auto, avx512, avx2 or reference");
+      }
+      return this;
+    }
+
+    /** Tokens that prompt and output share, at most as many as the model was made for. */
+    public Builder contextLength(int value) {
+      contextLength = OptionalInt.of(Check.atLeast("contextLength", value, 1));
+      return this;
+    }
+
+    /** The most memory that keys and values may take. */
+    public Builder cacheBytes(long value) {
+      cacheBytes = OptionalLong.of(Check.atLeast("cacheBytes", value, 1));
+      return this;
+    }
+
+    /** Tokens of all sequences together that the cache has room for, rounded up to whole pages. */
+    public Builder cacheTokens(int value) {
+      cacheTokens = OptionalInt.of(Check.atLeast("cacheTokens", value, 1));
+      return this;
+    }
+
+    /** Element type of the weights in memory, when it shall not be the type they are stored in. */
+    public Builder weightType(DType value) {
+      weightType = Optional.of(Objects.requireNonNull(value, "weightType is null"));
+      return this;
+    }
+
+    public Builder compute(Compute value) {
+      compute = Objects.requireNonNull(value, "compute is null");
+      return this;
+    }
+
+    /** Element type of keys and values: float32 or bfloat16. */
+    public Builder cacheType(DType value) {
+      Objects.requireNonNull(value, "cacheType is null");
+      if (value == DType.F16) {
+        throw new IllegalArgumentException("cacheType is F16, expected F32 or BF16");
+      }
+      cacheType = value;
+      return this;
+    }
+
+    /** The most tokens that go through the model in one step. */
+    public Builder stepTokens(int value) {
+      stepTokens = Check.range("stepTokens", value, 1, 1 << 20);
+      return this;
+    }
+
+    /** The most generations that run side by side. */
+    public Builder maxBatch(int value) {
+      maxBatch = Check.range("maxBatch", value, 1, 1 << 16);
+      return this;
+    }
+
+    public Builder prefixCache(boolean value) {
+      prefixCache = value;
+      return this;
+    }
+
+    public Builder progress(LoadProgress value) {
+      progress = Objects.requireNonNull(value, "progress is null");
+      return this;
+    }
+
+    public LoadOptions build() {
+      return new LoadOptions(this);
+    }
+  }
+}
