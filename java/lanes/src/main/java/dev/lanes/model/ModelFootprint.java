@@ -3,12 +3,22 @@ package dev.lanes.model;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
+import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.ModelConfig;
+import java.util.Locale;
 
 /** What a model takes in memory, known before anything is allocated. */
 public final class ModelFootprint {
-  private ModelFootprint() {}
+  private final Backend backend;
+  private final ModelShape shape;
+  private final long weightBytes;
+
+  private ModelFootprint(Backend backend, ModelShape shape, long weightBytes) {
+    this.backend = backend;
+    this.shape = shape;
+    this.weightBytes = weightBytes;
+  }
 
   /**
    * Sums up a model without loading it.
@@ -16,32 +26,45 @@ public final class ModelFootprint {
    * @throws dev.lanes.error.InvalidModelException as {@link TransformerModel#load} does for the same files
    */
   public static ModelFootprint of(Checkpoint checkpoint, ModelConfig config, Backend backend, ModelOptions options) {
-    throw new UnsupportedOperationException();
+    return of(WeightPlan.of(checkpoint, config, options.weightType()), config, backend);
+  }
+
+  static ModelFootprint of(ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, ModelConfig config, Backend backend) {
+    long[] bytes = {0};
+    plan.map(
+        matrix -> bytes[0] += backend.weightBytes(matrix.rows(), matrix.columns(), matrix.dtype()),
+        vector -> bytes[0] += (long) vector.length() * Float.BYTES);
+    return new ModelFootprint(backend, ModelShape.of(config), bytes[0]);
   }
 
   /** Bytes of all weights in the backend's memory, padding included. */
   public long weightBytes() {
-    throw new UnsupportedOperationException();
+    return weightBytes;
   }
 
   /** Bytes that keys and values of one token take in all layers. */
   public long kvBytesPerToken(DType dtype) {
-    throw new UnsupportedOperationException();
+    return kvBytes(1, dtype) / KvPages.PAGE_TOKENS;
   }
 
   /** The shape of a KV pool for this model. */
   public KvPages.Spec kvSpec(int pages, DType dtype) {
-    throw new UnsupportedOperationException();
+    return shape.kvSpec(pages, dtype);
   }
 
   /** Bytes of a pool of so many pages. */
   public long kvBytes(int pages, DType dtype) {
-    throw new UnsupportedOperationException();
+    return pages == 0 ? 0 : backend.kvBytes(shape.kvSpec(pages, dtype));
   }
 
   /** Bytes of the buffers that steps of up to {@code stepTokens} tokens, {@code logitRows} of them with logits, need. */
   public long scratchBytes(int stepTokens, int logitRows) {
-    throw new UnsupportedOperationException();
+    return Scratch.bytes(shape, stepTokens, logitRows);
+  }
+
+  /** Weights, cache and buffers together. */
+  public long totalBytes(int pages, DType kvType, int stepTokens, int logitRows) {
+    return Math.addExact(Math.addExact(weightBytes, kvBytes(pages, kvType)), scratchBytes(stepTokens, logitRows));
   }
 
   /**
@@ -51,6 +74,22 @@ public final class ModelFootprint {
    * @throws dev.lanes.error.InsufficientMemoryException with the sum of weights, cache and buffers, if it is more than that
    */
   public void requireFits(int pages, DType kvType, int stepTokens, int logitRows, long availableBytes) {
-    throw new UnsupportedOperationException();
+    long total = totalBytes(pages, kvType, stepTokens, logitRows);
+    if (total > availableBytes) {
+      throw new InsufficientMemoryException(String.format(Locale.ROOT,
+          "the model does not fit into memory: weights %s + KV cache %s (%,d tokens, %s a token as %s) + buffers %s (steps of %,d tokens)"
+              + " = %s, but only %s are available; use a shorter context, a smaller cache or a smaller model",
+          mebibytes(weightBytes), mebibytes(kvBytes(pages, kvType)), (long) pages * KvPages.PAGE_TOKENS,
+          kibibytes(kvBytesPerToken(kvType)), kvType, mebibytes(scratchBytes(stepTokens, logitRows)), stepTokens, mebibytes(total),
+          mebibytes(availableBytes)), total, availableBytes);
+    }
+  }
+
+  private static String mebibytes(long bytes) {
+    return String.format(Locale.ROOT, "%,.1f MiB", bytes / (double) (1 << 20));
+  }
+
+  private static String kibibytes(long bytes) {
+    return String.format(Locale.ROOT, "%,.1f KiB", bytes / 1024.0);
   }
 }

@@ -1,0 +1,232 @@
+package dev.lanes.model;
+
+import dev.lanes.backend.Activation;
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.Op;
+import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.RopePairing;
+import dev.lanes.backend.Tensor;
+import dev.lanes.model.ModelWeights.Expert;
+import dev.lanes.model.ModelWeights.FeedForward;
+import dev.lanes.model.ModelWeights.Layer;
+import dev.lanes.model.ModelWeights.Linear;
+import dev.lanes.model.ModelWeights.Norm;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The one forward pass of all architectures. */
+final class ForwardPass {
+  private final Backend backend;
+  private final ModelShape shape;
+  private final ModelWeights<PackedWeight, Tensor> weights;
+  private final double[] inverseFrequency;
+  private final Compute compute;
+  private final Scratch scratch;
+  private final ExpertRouting routing;
+
+  /** What a step carries from op to op. */
+  private record Step(StepBatch batch, Scratch.Views at, Scratch.SinkViews sink, LayerWindows windows) {}
+
+  ForwardPass(Backend backend, ModelShape shape, ModelWeights<PackedWeight, Tensor> weights, double[] inverseFrequency, Compute compute,
+      Scratch scratch) {
+    this.backend = backend;
+    this.shape = shape;
+    this.weights = weights;
+    this.inverseFrequency = inverseFrequency;
+    this.compute = compute;
+    this.scratch = scratch;
+    this.routing = new ExpertRouting(shape.experts(), shape.expertsPerToken());
+  }
+
+  StepOutput run(StepBatch batch) {
+    int tokens = batch.tokens().length;
+    scratch.reserve(tokens, batch.logitRows().length);
+    routing.resize(tokens);
+    Step step = new Step(batch, scratch.views(tokens), batch.sinkPositions() == null ? null : scratch.sinkViews(tokens),
+        new LayerWindows(batch.ragged()));
+    List<float[]> layers = new ArrayList<>();
+    embed(step);
+    rotations(step);
+    for (int i = 0; i < shape.layers(); i++) {
+      if (batch.hidden() == StepBatch.Hidden.ALL) {
+        layers.add(step.at.stream().toArray());
+      }
+      attend(step, i, weights.layers().get(i));
+      feedForward(step, weights.layers().get(i));
+    }
+    return output(step, layers);
+  }
+
+  private void embed(Step step) {
+    StepBatch batch = step.batch;
+    Tensor x = step.at.stream();
+    backend.embed(new Op.Embed(weights.tokens(), batch.tokens(), false, x));
+    if (weights.positions() != null) {
+      int[] positions = new int[batch.positions().length];
+      for (int i = 0; i < positions.length; i++) {
+        positions[i] = (int) batch.positions()[i];
+      }
+      backend.embed(new Op.Embed(weights.positions(), positions, true, x));
+    }
+    if (weights.tokenTypes() != null) {
+      backend.embed(new Op.Embed(weights.tokenTypes(), new int[batch.tokens().length], true, x));
+    }
+    if (weights.embeddingNorm() != null) {
+      norm(weights.embeddingNorm(), x, x);
+    }
+  }
+
+  private void rotations(Step step) {
+    if (shape.rotaryHalf() > 0) {
+      backend.ropeTable(new Op.RopeTable(step.batch.positions(), inverseFrequency, 1, step.at.cos(), step.at.sin()));
+    }
+    if (step.sink != null) {
+      backend.ropeTable(new Op.RopeTable(step.batch.sinkPositions(), inverseFrequency, 1, step.sink.cos(), step.sink.sin()));
+    }
+  }
+
+  private void attend(Step step, int index, Layer<PackedWeight, Tensor> layer) {
+    Scratch.Views at = step.at;
+    StepBatch batch = step.batch;
+    Tensor x = at.stream();
+    linear(layer.qkv(), inputOf(layer.attentionNorm(), at), null, Activation.NONE, at.qkv());
+    Tensor sinkQueries = null;
+    if (step.sink != null) {
+      sinkQueries = step.sink.q();
+      rope(shape.heads(), step.sink.cos(), step.sink.sin(), at.q(), sinkQueries);
+    }
+    if (shape.rotaryHalf() > 0) {
+      rope(shape.heads() + shape.kvHeads(), at.cos(), at.sin(), at.rotated(), at.rotated());
+    }
+    backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v()));
+    backend.attention(new Op.Attention(batch.pages(), index, shape.heads(), shape.causal(), shape.scales()[index], at.q(), sinkQueries,
+        step.windows.of(shape.windows()[index]), at.attention()));
+    linear(layer.attentionOutput(), at.attention(), x, Activation.NONE, x);
+    if (shape.postNorm()) {
+      norm(layer.attentionNorm(), x, x);
+    }
+  }
+
+  private void feedForward(Step step, Layer<PackedWeight, Tensor> layer) {
+    Scratch.Views at = step.at;
+    Tensor x = at.stream();
+    Tensor input = inputOf(layer.feedForwardNorm(), at);
+    FeedForward<PackedWeight, Tensor> network = layer.feedForward();
+    if (network.router() == null) {
+      expert(network.experts().get(0), input, at.inner(), x, x);
+    } else {
+      mixture(network, at, input);
+    }
+    if (shape.postNorm()) {
+      norm(layer.feedForwardNorm(), x, x);
+    }
+  }
+
+  /** The layer's input to attention or feed-forward network: normed unless the norm comes after. */
+  private Tensor inputOf(Norm<Tensor> norm, Scratch.Views at) {
+    if (shape.postNorm()) {
+      return at.stream();
+    }
+    norm(norm, at.stream(), at.normed());
+    return at.normed();
+  }
+
+  private void expert(Expert<PackedWeight, Tensor> expert, Tensor x, Scratch.InnerViews inner, Tensor residual, Tensor y) {
+    if (shape.gated()) {
+      linear(expert.in(), x, null, Activation.NONE, inner.all());
+      backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), inner.gate()));
+    } else {
+      linear(expert.in(), x, null, shape.activation(), inner.all());
+    }
+    linear(expert.out(), inner.gate(), residual, Activation.NONE, y);
+  }
+
+  /** Every expert works on its tokens at once; an expert's results take the place of its inputs. */
+  private void mixture(FeedForward<PackedWeight, Tensor> network, Scratch.Views at, Tensor input) {
+    backend.linear(new Op.Linear(input, network.router(), null, null, Activation.NONE, compute, at.router()));
+    backend.route(new Op.Route(at.router(), routing.perToken(), shape.normalizeExperts(), routing.expert(), routing.weight()));
+    routing.group();
+    backend.gather(new Op.Gather(input, routing.token(), at.experts()));
+    for (int e = 0; e < shape.experts(); e++) {
+      int count = routing.count(e);
+      if (count > 0) {
+        Tensor rows = at.experts().rows(routing.begin(e), count);
+        expert(network.experts().get(e), rows, scratch.inner(at.inner().all(), routing.begin(e), count), null, rows);
+      }
+    }
+    backend.combine(new Op.Combine(at.experts(), routing.perToken(), routing.row(), routing.weight(), at.stream(), at.stream()));
+  }
+
+  /** Final norm and LM head, on the wanted rows only unless all hidden states are asked for. */
+  private StepOutput output(Step step, List<float[]> layers) {
+    StepBatch batch = step.batch;
+    int rows = batch.logitRows().length;
+    Tensor hidden = null;
+    if (batch.hidden() != StepBatch.Hidden.NONE) {
+      hidden = step.at.stream();
+      if (weights.finalNorm() != null) {
+        hidden = step.at.normed();
+        norm(weights.finalNorm(), step.at.stream(), hidden);
+      }
+      if (batch.hidden() == StepBatch.Hidden.ALL) {
+        layers.add(hidden.toArray());
+      }
+    }
+    if (rows == 0) {
+      return new StepOutput(null, hidden, layers);
+    }
+    Scratch.LogitViews views = scratch.logitViews(rows);
+    boolean all = rows == batch.tokens().length;
+    Tensor last = hidden != null ? hidden : step.at.stream();
+    if (!all) {
+      backend.gather(new Op.Gather(last, batch.logitRows(), views.last()));
+      last = views.last();
+    }
+    if (hidden == null && weights.finalNorm() != null) {
+      norm(weights.finalNorm(), last, views.last());
+      last = views.last();
+    }
+    backend.linear(new Op.Linear(last, weights.head(), null, null, Activation.NONE, compute, views.logits()));
+    return new StepOutput(views.logits(), hidden, layers);
+  }
+
+  private void linear(Linear<PackedWeight, Tensor> layer, Tensor x, Tensor residual, Activation activation, Tensor y) {
+    backend.linear(new Op.Linear(x, layer.weight(), layer.bias(), residual, activation, compute, y));
+  }
+
+  private void norm(Norm<Tensor> norm, Tensor x, Tensor y) {
+    backend.norm(new Op.Norm(shape.norm(), shape.epsilon(), x, null, norm.weight(), norm.bias(), null, y));
+  }
+
+  private void rope(int heads, Tensor cos, Tensor sin, Tensor x, Tensor y) {
+    backend.rope(new Op.Rope(RopePairing.HALF, heads, shape.headDim(), cos, sin, x, y));
+  }
+
+  /** The batch's windows narrowed by those of the layers; most models have one window for all layers. */
+  private static final class LayerWindows {
+    private final Op.Ragged asked;
+    private int lastWindow;
+    private Op.Ragged last;
+
+    LayerWindows(Op.Ragged asked) {
+      this.asked = asked;
+      this.last = asked;
+    }
+
+    Op.Ragged of(int layerWindow) {
+      if (layerWindow == 0) {
+        return asked;
+      }
+      if (layerWindow != lastWindow) {
+        long[] window = asked.window().clone();
+        for (int s = 0; s < window.length; s++) {
+          window[s] = window[s] == 0 ? layerWindow : Math.min(window[s], layerWindow);
+        }
+        last = new Op.Ragged(asked.queryBegin(), asked.keyCount(), asked.pageTable(), window, asked.sinks());
+        lastWindow = layerWindow;
+      }
+      return last;
+    }
+  }
+}

@@ -1,0 +1,220 @@
+package dev.lanes.model;
+
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.MemoryTag;
+import dev.lanes.backend.Tensor;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * The buffers between ops. They hold the largest step so far and are reused by every layer and step; views of them are made once for
+ * each number of tokens, so that a decode step allocates nothing.
+ */
+final class Scratch implements AutoCloseable {
+  private static final int VIEWS_KEPT = 64;
+
+  private final Backend backend;
+  private final ModelShape shape;
+  private final Map<Buffer, Tensor> buffers = new EnumMap<>(Buffer.class);
+  private final Map<Group, Integer> capacity = new EnumMap<>(Group.class);
+  private final Map<Integer, Views> views = recentlyUsed();
+  private final Map<Integer, SinkViews> sinkViews = recentlyUsed();
+  private final Map<Integer, LogitViews> logitViews = recentlyUsed();
+
+  /** Buffers that grow together. */
+  private enum Group {
+    /** A row for each token, or for each token and expert. */
+    TOKENS,
+    /** What steps with re-numbered positions need beside them. */
+    SINKS,
+    /** A row for each token whose logits are wanted. */
+    LOGITS
+  }
+
+  private enum Buffer {
+    STREAM(Group.TOKENS), NORMED(Group.TOKENS), QKV(Group.TOKENS), ATTENTION(Group.TOKENS), INNER(Group.TOKENS), COS(Group.TOKENS),
+    SIN(Group.TOKENS), ROUTER(Group.TOKENS), EXPERTS(Group.TOKENS),
+    SINK_QUERIES(Group.SINKS), SINK_COS(Group.SINKS), SINK_SIN(Group.SINKS),
+    LAST(Group.LOGITS), LOGITS(Group.LOGITS);
+
+    final Group group;
+
+    Buffer(Group group) {
+      this.group = group;
+    }
+
+    int rows(ModelShape shape, int tokens) {
+      return this == INNER || this == EXPERTS ? shape.innerRows(tokens) : tokens;
+    }
+
+    /** 0 for a buffer that the model does not need. */
+    int columns(ModelShape shape) {
+      return switch (this) {
+        case STREAM, NORMED -> shape.hidden();
+        case QKV -> shape.qkvWidth();
+        case ATTENTION -> shape.queryWidth();
+        case INNER -> shape.innerWidth();
+        case COS, SIN, SINK_COS, SINK_SIN -> shape.rotaryHalf();
+        case ROUTER -> shape.experts();
+        case EXPERTS -> shape.experts() == 0 ? 0 : shape.hidden();
+        case SINK_QUERIES -> shape.rotaryHalf() == 0 ? 0 : shape.qkvWidth();
+        case LAST -> shape.logits() ? shape.hidden() : 0;
+        case LOGITS -> shape.logits() ? shape.vocabulary() : 0;
+      };
+    }
+  }
+
+  /**
+   * The buffers' parts for steps of one number of tokens.
+   *
+   * @param stream the residual stream [tokens, hidden]
+   * @param normed [tokens, hidden]
+   * @param qkv [tokens, (heads + 2 * kvHeads) * headDim]
+   * @param rotated the queries and keys in it
+   * @param q the queries in it
+   * @param k the keys in it
+   * @param v the values in it
+   * @param attention [tokens, heads * headDim]
+   * @param cos [tokens, rotaryHalf], or null
+   * @param sin like cos
+   * @param router [tokens, experts], or null
+   * @param experts the rows of all experts, one expert's behind the other's, [tokens * expertsPerToken, hidden]; or null
+   * @param inner inside the feed-forward network, [tokens, innerWidth], or of all experts [tokens * expertsPerToken, innerWidth]
+   */
+  record Views(Tensor stream, Tensor normed, Tensor qkv, Tensor rotated, Tensor q, Tensor k, Tensor v, Tensor attention, Tensor cos,
+      Tensor sin, Tensor router, Tensor experts, InnerViews inner) {}
+
+  /**
+   * Rows inside a feed-forward network.
+   *
+   * @param all what the first linear layer gives, [rows, innerWidth]
+   * @param gate its first half when gated, else all of it
+   * @param up its second half when gated, else null
+   */
+  record InnerViews(Tensor all, Tensor gate, Tensor up) {}
+
+  /**
+   * What steps with re-numbered positions need.
+   *
+   * @param cos [tokens, rotaryHalf]
+   * @param sin like cos
+   * @param q the queries as the sinks see them; its rows are as far apart as those of {@link Views#q}
+   */
+  record SinkViews(Tensor cos, Tensor sin, Tensor q) {}
+
+  /**
+   * @param last final hidden states whose logits are wanted, [rows, hidden]
+   * @param logits [rows, vocabulary]
+   */
+  record LogitViews(Tensor last, Tensor logits) {}
+
+  Scratch(Backend backend, ModelShape shape) {
+    this.backend = backend;
+    this.shape = shape;
+  }
+
+  /** Bytes that steps of up to so many tokens and logit rows take. */
+  static long bytes(ModelShape shape, int tokens, int logitRows) {
+    long floats = 0;
+    for (Buffer buffer : Buffer.values()) {
+      int rows = buffer.rows(shape, buffer.group == Group.LOGITS ? logitRows : tokens);
+      floats = Math.addExact(floats, Math.multiplyExact((long) rows, (long) buffer.columns(shape)));
+    }
+    return Math.multiplyExact(floats, (long) Float.BYTES);
+  }
+
+  /** Makes room for steps of so many tokens and logit rows. */
+  void reserve(int tokens, int logitRows) {
+    reserve(Group.TOKENS, tokens);
+    reserve(Group.LOGITS, logitRows);
+  }
+
+  Views views(int tokens) {
+    reserve(Group.TOKENS, tokens);
+    Views known = views.get(tokens);
+    if (known == null) {
+      known = makeViews(tokens);
+      views.put(tokens, known);
+    }
+    return known;
+  }
+
+  /** Only models and steps that re-number positions pay for these. */
+  SinkViews sinkViews(int tokens) {
+    reserve(Group.SINKS, Math.max(tokens, capacity.getOrDefault(Group.TOKENS, 0)));
+    return sinkViews.computeIfAbsent(tokens, n -> new SinkViews(part(Buffer.SINK_COS, n), part(Buffer.SINK_SIN, n),
+        part(Buffer.SINK_QUERIES, n).columns(0, shape.queryWidth())));
+  }
+
+  LogitViews logitViews(int rows) {
+    reserve(Group.LOGITS, rows);
+    return logitViews.computeIfAbsent(rows, n -> new LogitViews(part(Buffer.LAST, n), part(Buffer.LOGITS, n)));
+  }
+
+  /** The rows {@code begin … begin + count - 1} inside a feed-forward network. */
+  InnerViews inner(Tensor all, int begin, int count) {
+    Tensor rows = all.rows(begin, count);
+    return shape.gated()
+        ? new InnerViews(rows, rows.columns(0, shape.inner()), rows.columns(shape.inner(), shape.inner()))
+        : new InnerViews(rows, rows, null);
+  }
+
+  @Override
+  public void close() {
+    for (Group group : Group.values()) {
+      release(group);
+    }
+  }
+
+  private Views makeViews(int tokens) {
+    Tensor qkv = part(Buffer.QKV, tokens);
+    int queries = shape.queryWidth();
+    int keys = shape.keyWidth();
+    return new Views(part(Buffer.STREAM, tokens), part(Buffer.NORMED, tokens), qkv, qkv.columns(0, queries + keys),
+        qkv.columns(0, queries), qkv.columns(queries, keys), qkv.columns(queries + keys, keys), part(Buffer.ATTENTION, tokens),
+        part(Buffer.COS, tokens), part(Buffer.SIN, tokens), part(Buffer.ROUTER, tokens), part(Buffer.EXPERTS, tokens),
+        inner(buffers.get(Buffer.INNER), 0, shape.innerRows(tokens)));
+  }
+
+  private Tensor part(Buffer buffer, int tokens) {
+    Tensor whole = buffers.get(buffer);
+    return whole == null ? null : whole.rows(0, buffer.rows(shape, tokens));
+  }
+
+  /** The old buffers go first: both at once might not fit. */
+  private void reserve(Group group, int rows) {
+    if (rows <= capacity.getOrDefault(group, 0)) {
+      return;
+    }
+    release(group);
+    for (Buffer buffer : Buffer.values()) {
+      if (buffer.group == group && buffer.columns(shape) > 0) {
+        buffers.put(buffer, backend.tensor(MemoryTag.SCRATCH, buffer.rows(shape, rows), buffer.columns(shape)));
+      }
+    }
+    capacity.put(group, rows);
+  }
+
+  private void release(Group group) {
+    capacity.remove(group);
+    views.clear();
+    sinkViews.clear();
+    logitViews.clear();
+    for (Buffer buffer : Buffer.values()) {
+      Tensor tensor = buffer.group == group ? buffers.remove(buffer) : null;
+      if (tensor != null) {
+        tensor.close();
+      }
+    }
+  }
+
+  private static <V> Map<Integer, V> recentlyUsed() {
+    return new LinkedHashMap<>(16, 0.75f, true) {
+      @Override
+      protected boolean removeEldestEntry(Map.Entry<Integer, V> eldest) {
+        return size() > VIEWS_KEPT;
+      }
+    };
+  }
+}

@@ -1,0 +1,178 @@
+package dev.lanes.model;
+
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.DType;
+import dev.lanes.backend.MemoryTag;
+import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.Tensor;
+import dev.lanes.format.Checkpoint;
+import dev.lanes.format.TensorInfo;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Reads planned weights through one bounded staging buffer into a backend's memory. */
+final class WeightLoader {
+  /** Large enough that packing works on many rows at once; no tensor is ever in memory twice. */
+  private static final long STAGING_BYTES = 16L << 20;
+
+  private final Checkpoint checkpoint;
+  private final Backend backend;
+  private final ProgressListener progress;
+  private final List<AutoCloseable> owned = new ArrayList<>();
+  private final ByteBuffer staging;
+  private final long totalBytes;
+  private long doneBytes;
+
+  private WeightLoader(
+      Checkpoint checkpoint, ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, Backend backend, ProgressListener progress) {
+    this.checkpoint = checkpoint;
+    this.backend = backend;
+    this.progress = progress;
+    Sizes sizes = new Sizes();
+    plan.map(sizes::matrix, sizes::vector);
+    this.totalBytes = sizes.total;
+    this.staging = ByteBuffer.allocateDirect(Math.toIntExact(Math.max(sizes.longestRow, Math.min(STAGING_BYTES, sizes.largest))))
+        .order(ByteOrder.LITTLE_ENDIAN);
+  }
+
+  /**
+   * The loaded weights.
+   *
+   * @param owned everything that was allocated, to be closed with the model
+   */
+  record Loaded(ModelWeights<PackedWeight, Tensor> weights, List<AutoCloseable> owned) {}
+
+  static Loaded load(Checkpoint checkpoint, ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, Backend backend,
+      ProgressListener progress) {
+    WeightLoader loader = new WeightLoader(checkpoint, plan, backend, progress);
+    try {
+      return new Loaded(plan.map(loader::matrix, loader::vector), loader.owned);
+    } catch (Throwable failure) {
+      closeAll(loader.owned, failure);
+      throw failure;
+    }
+  }
+
+  /** Closes in reverse order; what goes wrong meanwhile is added to {@code failure}. */
+  static void closeAll(List<? extends AutoCloseable> resources, Throwable failure) {
+    for (int i = resources.size() - 1; i >= 0; i--) {
+      try {
+        resources.get(i).close();
+      } catch (Exception e) {
+        failure.addSuppressed(e);
+      }
+    }
+  }
+
+  private PackedWeight matrix(WeightPlan.Matrix matrix) {
+    PackedWeight weight = backend.weight(matrix.rows(), matrix.columns(), matrix.dtype());
+    owned.add(weight);
+    for (WeightPlan.Part part : matrix.parts()) {
+      pack(weight, part);
+    }
+    return weight;
+  }
+
+  /** Walks over the part's stored rows: output features, or input features where it is stored input-major. */
+  private void pack(PackedWeight weight, WeightPlan.Part part) {
+    DType type = DType.valueOf(part.tensor().dtype().name());
+    int storedRows = part.inputMajor() ? weight.columns() : part.rowCount();
+    long rowBytes = (long) (part.inputMajor() ? part.rowCount() : weight.columns()) * type.bytes();
+    int step = (int) Math.min(storedRows, staging.capacity() / rowBytes);
+    for (int begin = 0; begin < storedRows; begin += step) {
+      int count = Math.min(step, storedRows - begin);
+      read(part.tensor(), part.byteOffset() + begin * rowBytes, count * rowBytes);
+      weight.pack(part.inputMajor()
+          ? new PackedWeight.Part(staging, type, true, part.rowBegin(), part.rowCount(), begin, count)
+          : new PackedWeight.Part(staging, type, false, part.rowBegin() + begin, count, 0, weight.columns()));
+    }
+  }
+
+  private Tensor vector(WeightPlan.Vector vector) {
+    float[] values = new float[vector.length()];
+    int offset = 0;
+    for (TensorInfo tensor : vector.parts()) {
+      read(tensor, 0, tensor.bytes());
+      offset += widen(tensor, values, offset);
+    }
+    Tensor loaded = backend.tensor(MemoryTag.WEIGHTS, 1, values.length);
+    owned.add(loaded);
+    loaded.copyFrom(values, 0);
+    return loaded;
+  }
+
+  private int widen(TensorInfo tensor, float[] values, int offset) {
+    int count = Math.toIntExact(tensor.elements());
+    switch (tensor.dtype()) {
+      case F32 -> {
+        FloatBuffer source = staging.asFloatBuffer();
+        source.get(values, offset, count);
+      }
+      case BF16 -> {
+        ShortBuffer source = staging.asShortBuffer();
+        for (int i = 0; i < count; i++) {
+          values[offset + i] = Float.intBitsToFloat(source.get(i) << 16);
+        }
+      }
+      case F16 -> {
+        ShortBuffer source = staging.asShortBuffer();
+        for (int i = 0; i < count; i++) {
+          values[offset + i] = halfToFloat(source.get(i));
+        }
+      }
+      default -> throw new IllegalStateException("unplanned dtype " + tensor.dtype());
+    }
+    return count;
+  }
+
+  private void read(TensorInfo tensor, long offset, long bytes) {
+    staging.clear().limit(Math.toIntExact(bytes));
+    checkpoint.read(tensor, offset, staging);
+    staging.flip();
+    doneBytes += bytes;
+    progress.progress(doneBytes, totalBytes, tensor.name());
+  }
+
+  /** IEEE 754 binary16; {@code Float.float16ToFloat} came with Java 20. */
+  static float halfToFloat(short half) {
+    int sign = (half & 0x8000) << 16;
+    int exponent = (half >> 10) & 0x1f;
+    int mantissa = half & 0x3ff;
+    if (exponent == 0) {
+      float magnitude = mantissa * 0x1p-24f;
+      return sign == 0 ? magnitude : -magnitude;
+    }
+    int widened = exponent == 0x1f ? 0xff : exponent + 112;
+    return Float.intBitsToFloat(sign | widened << 23 | mantissa << 13);
+  }
+
+  /** Bytes that a plan reads. */
+  private static final class Sizes {
+    long total;
+    long largest = 1;
+    long longestRow = 1;
+
+    Void matrix(WeightPlan.Matrix matrix) {
+      for (WeightPlan.Part part : matrix.parts()) {
+        long element = part.tensor().dtype().bytes();
+        long bytes = (long) part.rowCount() * matrix.columns() * element;
+        total += bytes;
+        largest = Math.max(largest, bytes);
+        longestRow = Math.max(longestRow, (part.inputMajor() ? part.rowCount() : matrix.columns()) * element);
+      }
+      return null;
+    }
+
+    Void vector(WeightPlan.Vector vector) {
+      for (TensorInfo tensor : vector.parts()) {
+        total += tensor.bytes();
+        longestRow = Math.max(longestRow, tensor.bytes());
+      }
+      return null;
+    }
+  }
+}
