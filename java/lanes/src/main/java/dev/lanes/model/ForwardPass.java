@@ -3,6 +3,7 @@ package dev.lanes.model;
 import dev.lanes.backend.Activation;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.PackedWeight;
 import dev.lanes.backend.RopePairing;
@@ -144,7 +145,7 @@ final class ForwardPass {
 
   /** Every expert works on its tokens at once; an expert's results take the place of its inputs. */
   private void mixture(FeedForward<PackedWeight, Tensor> network, Scratch.Views at, Tensor input) {
-    backend.linear(new Op.Linear(input, network.router(), null, null, Activation.NONE, compute, at.router()));
+    backend.linear(new Op.Linear(input, network.router(), null, null, Activation.NONE, Compute.EXACT, at.router()));
     backend.route(new Op.Route(at.router(), routing.perToken(), shape.normalizeExperts(), routing.expert(), routing.weight()));
     routing.group();
     backend.gather(new Op.Gather(input, routing.token(), at.experts()));
@@ -187,12 +188,17 @@ final class ForwardPass {
       norm(weights.finalNorm(), last, views.last());
       last = views.last();
     }
-    backend.linear(new Op.Linear(last, weights.head(), null, null, Activation.NONE, compute, views.logits()));
+    backend.linear(new Op.Linear(last, weights.head(), null, null, Activation.NONE, computeFor(weights.head()), views.logits()));
     return new StepOutput(views.logits(), hidden, layers);
   }
 
   private void linear(Linear<PackedWeight, Tensor> layer, Tensor x, Tensor residual, Activation activation, Tensor y) {
-    backend.linear(new Op.Linear(x, layer.weight(), layer.bias(), residual, activation, compute, y));
+    backend.linear(new Op.Linear(x, layer.weight(), layer.bias(), residual, activation, computeFor(layer.weight()), y));
+  }
+
+  /** Only bfloat16 weights can be multiplied otherwise than exactly. */
+  private Compute computeFor(PackedWeight weight) {
+    return weight.dtype() == DType.BF16 ? compute : Compute.EXACT;
   }
 
   private void norm(Norm<Tensor> norm, Tensor x, Tensor y) {

@@ -9,7 +9,7 @@ import java.util.Optional;
  * How a model is held and computed.
  *
  * @param weightType type that matrices are converted to while loading; empty keeps the checkpoint's
- * @param compute how linear layers multiply
+ * @param compute how linear layers with bfloat16 weights multiply; all others, and the routers of experts, are exact
  */
 public record ModelOptions(Optional<DType> weightType, Compute compute) {
   public ModelOptions {
