@@ -1,0 +1,88 @@
+package dev.lanes.backend;
+
+import java.util.Locale;
+import java.util.Objects;
+
+/**
+ * Which backend to open.
+ *
+ * @param device the kind of backend
+ * @param threads threads that share an op; 0 for one per CPU
+ * @param isa which of the native kernels' instruction sets; the Java backend has none
+ */
+public record BackendOptions(Device device, int threads, Isa isa) {
+  /** Where ops run. */
+  public enum Device {
+    /** The native kernels; where they cannot be loaded, the Java reference. */
+    AUTO,
+    /** The native kernels, or an error. */
+    CPU,
+    /** The Java reference. */
+    REFERENCE
+  }
+
+  /** Instruction sets of the native kernels; {@code -Ddev.lanes.isa} takes these names in lower case. */
+  public enum Isa {
+    /** The best that this CPU has. */
+    AUTO,
+    /** The native plain loops. */
+    REFERENCE,
+    AVX2,
+    AVX512
+  }
+
+  /** Threads that can be asked for. */
+  public static final int MAX_THREADS = 1024;
+
+  public BackendOptions {
+    Objects.requireNonNull(device, "device");
+    Objects.requireNonNull(isa, "isa");
+    if (threads < 0 || threads > MAX_THREADS) {
+      throw new IllegalArgumentException("threads is " + threads + ": expected 0 (one per CPU) to " + MAX_THREADS);
+    }
+  }
+
+  /**
+   * What the system properties {@code dev.lanes.backend} (auto, cpu, reference), {@code dev.lanes.threads} and
+   * {@code dev.lanes.isa} (auto, avx512, avx2, reference) say; auto where they are not set.
+   *
+   * @throws IllegalArgumentException if one of them has another value
+   */
+  public static BackendOptions defaults() {
+    return new BackendOptions(
+        named(Device.class, "dev.lanes.backend"), number("dev.lanes.threads"), named(Isa.class, "dev.lanes.isa"));
+  }
+
+  public BackendOptions withDevice(Device value) {
+    return new BackendOptions(value, threads, isa);
+  }
+
+  public BackendOptions withThreads(int value) {
+    return new BackendOptions(device, value, isa);
+  }
+
+  public BackendOptions withIsa(Isa value) {
+    return new BackendOptions(device, threads, value);
+  }
+
+  private static <E extends Enum<E>> E named(Class<E> type, String property) {
+    String value = System.getProperty(property, "auto");
+    StringBuilder names = new StringBuilder();
+    for (E constant : type.getEnumConstants()) {
+      if (constant.name().equalsIgnoreCase(value)) {
+        return constant;
+      }
+      names.append(names.length() == 0 ? "" : ", ").append(constant.name().toLowerCase(Locale.ROOT));
+    }
+    throw new IllegalArgumentException("the system property " + property + " is \"" + value + "\": expected one of " + names);
+  }
+
+  private static int number(String property) {
+    String value = System.getProperty(property, "0");
+    try {
+      return Integer.parseInt(value);
+    } catch (NumberFormatException e) {
+      throw new IllegalArgumentException("the system property " + property + " is \"" + value + "\": expected a number", e);
+    }
+  }
+}
