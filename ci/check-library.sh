@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The shared library exports the header's functions and nothing else, needs only the C library, carries no run path, and no
+# code of ours calls abort, exit or assert: ci/check-library.sh <liblanes.so> <lanes.h>
+set -euo pipefail
+library=$1
+header=$2
+fail() { echo "check-library: $*" >&2; exit 1; }
+
+exported=$(nm -D --defined-only "$library" | awk '{print $NF}' | sed 's/@.*//' | sort)
+declared=$(grep -oE '^LANES_API [^(]*\b(lanes_[a-z0-9_]+)\(' "$header" | grep -oE 'lanes_[a-z0-9_]+\(' | tr -d '(' | sort)
+undeclared=$(comm -23 <(echo "$exported") <(echo "$declared"))
+missing=$(comm -13 <(echo "$exported") <(echo "$declared"))
+[ -z "$undeclared" ] || fail "exported, but not in lanes.h: $undeclared"
+[ -z "$missing" ] || fail "in lanes.h, but not exported: $missing"
+
+needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
+for name in $needed; do
+  case $name in
+    libc.so.6 | libm.so.6 | libpthread.so.0 | ld-linux*.so.*) ;;
+    *) fail "needs $name" ;;
+  esac
+done
+! readelf -d "$library" | grep -qE 'RPATH|RUNPATH' || fail "carries a run path"
+
+# The highest symbol version of the C library says on which distributions it loads; Ubuntu 22.04 has 2.35.
+floor=${LANES_GLIBC_FLOOR:-2.35}
+highest=$(objdump -T "$library" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -Vu | tail -1)
+[ "$(printf '%s\n%s\n' "$highest" "$floor" | sort -V | tail -1)" = "$floor" ] || fail "needs glibc $highest, more than $floor"
+
+echo "check-library: $(echo "$exported" | wc -l) functions, glibc $highest, needs: $(echo $needed)"

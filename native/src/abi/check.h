@@ -1,0 +1,132 @@
+// What every entry point of lanes.h does with its arguments before an op sees them.
+#ifndef LANES_ABI_CHECK_H_
+#define LANES_ABI_CHECK_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "core/error.h"
+#include "core/handles.h"
+#include "core/numeric.h"
+#include "core/runtime.h"
+#include "lanes/lanes.h"
+
+namespace lanes {
+
+// Runs the body of an entry point: whatever is thrown becomes a status and this thread's message.
+template <class Body>
+int32_t Guard(const char* function, const Body& body) noexcept {
+  char text[kMessageBytes];
+  int32_t status;
+  try {
+    body();
+    SetLastError("");
+    return LANES_OK;
+  } catch (const Error& e) {
+    snprintf(text, sizeof text, "%s: %s", function, e.message());
+    status = e.status();
+  } catch (const std::bad_alloc&) {
+    snprintf(text, sizeof text, "%s: out of memory", function);
+    status = LANES_ERROR_OUT_OF_MEMORY;
+  } catch (const std::exception& e) {
+    snprintf(text, sizeof text, "%s: %s", function, e.what());
+    status = LANES_ERROR_INTERNAL;
+  } catch (...) {
+    snprintf(text, sizeof text, "%s: unknown exception", function);
+    status = LANES_ERROR_INTERNAL;
+  }
+  SetLastError(text);
+  return status;
+}
+
+void CheckAligned(const void* pointer, uint64_t alignment, const char* name);
+
+// The caller's struct, as long as it says it is; what an older caller lacks reads as zero.
+template <class Params>
+Params ReadParams(const Params* params) {
+  if (params == nullptr) ThrowInvalid("params is NULL");
+  CheckAligned(params, alignof(Params), "params");
+  const uint64_t size = params->size;
+  if (size < sizeof(uint64_t) || size > sizeof(Params)) {
+    ThrowInvalid("params->size is %llu: expected at most %llu (was it set to sizeof?)", static_cast<unsigned long long>(size),
+                 static_cast<unsigned long long>(sizeof(Params)));
+  }
+  Params copy;
+  memset(&copy, 0, sizeof copy);
+  memcpy(&copy, params, size);
+  return copy;
+}
+
+// Fills the part of an output struct that the caller knows; its `size` stays.
+template <class Result>
+void WriteResult(Result* out, const Result& value, const char* name) {
+  if (out == nullptr) ThrowInvalid("%s is NULL", name);
+  CheckAligned(out, alignof(Result), name);
+  const uint64_t size = out->size;
+  if (size < sizeof(uint64_t) || size > sizeof(Result)) {
+    ThrowInvalid("%s->size is %llu: expected at most %llu (was it set to sizeof?)", name,
+                 static_cast<unsigned long long>(size), static_cast<unsigned long long>(sizeof(Result)));
+  }
+  memcpy(out, &value, size);
+  out->size = size;
+}
+
+template <class T>
+void CheckOut(T** out, const char* name) {
+  if (out == nullptr) ThrowInvalid("%s is NULL", name);
+}
+
+// lowest <= value <= highest.
+void CheckRange(int64_t value, int64_t lowest, int64_t highest, const char* name);
+
+void CheckActivation(int32_t activation);
+
+// A finite float.
+void CheckFinite(double value, const char* name);
+
+// `length` elements of `element_bytes` hold `count` of them; the pointer may be null only when count is 0.
+void CheckArray(const void* data, uint64_t length, int64_t count, uint64_t element_bytes, const char* name);
+
+// The same for [rows, cols] with a stride (in elements) of at least cols. rows and cols must have been checked to be >= 0.
+void CheckMatrix(const void* data, uint64_t length, int64_t rows, int64_t cols, int64_t stride, uint64_t element_bytes,
+                 const char* name);
+
+template <class T>
+void CheckArray(const T* data, uint64_t length, int64_t count, const char* name) {
+  CheckArray(data, length, count, sizeof(T), name);
+}
+template <class T>
+void CheckMatrix(const T* data, uint64_t length, int64_t rows, int64_t cols, int64_t stride, const char* name) {
+  CheckMatrix(data, length, rows, cols, stride, sizeof(T), name);
+}
+
+// A checked matrix or array, for the rules on aliasing. An array is one row.
+struct Region {
+  const void* data;
+  int64_t rows;
+  int64_t row_bytes;
+  int64_t stride_bytes;
+  const char* name;
+};
+
+template <class T>
+Region RegionOf(const T* data, int64_t rows, int64_t cols, int64_t stride, const char* name) {
+  return {data, data == nullptr ? 0 : rows, static_cast<int64_t>(cols * sizeof(T)), static_cast<int64_t>(stride * sizeof(T)),
+          name};
+}
+template <class T>
+Region RegionOf(const T* data, int64_t count, const char* name) {
+  return RegionOf(data, 1, count, count, name);
+}
+
+// Refuses an output that shares memory with an input (or another output). Column slices of one matrix do not.
+void CheckDisjoint(const Region& a, const Region& b);
+// The same, except that both may begin at the same address when their strides agree.
+void CheckDisjointOrSame(const Region& a, const Region& b);
+
+}  // namespace lanes
+
+#endif  // LANES_ABI_CHECK_H_

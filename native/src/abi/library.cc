@@ -1,0 +1,93 @@
+#include "abi/check.h"
+#include "core/cpu_features.h"
+#include "core/memory.h"
+#include "core/runtime.h"
+
+using namespace lanes;
+
+int32_t lanes_abi_version(void) { return LANES_ABI_VERSION; }
+
+const char* lanes_version(void) { return LANES_VERSION; }
+
+const char* lanes_last_error(void) { return LastError(); }
+
+int32_t lanes_get_cpu_features(lanes_cpu_features* features) {
+  return Guard("lanes_get_cpu_features", [&] { WriteResult(features, CpuFeatures(), "features"); });
+}
+
+int32_t lanes_alloc(uint64_t bytes, int32_t tag, void** out) {
+  return Guard("lanes_alloc", [&] {
+    CheckOut(out, "out");
+    *out = nullptr;
+    *out = Allocate(bytes, tag);
+  });
+}
+
+int32_t lanes_free(void* memory) {
+  return Guard("lanes_free", [&] { Free(memory); });
+}
+
+int32_t lanes_get_memory_stats(lanes_memory_stats* stats) {
+  return Guard("lanes_get_memory_stats", [&] {
+    lanes_memory_stats now;
+    GetMemoryStats(&now);
+    WriteResult(stats, now, "stats");
+  });
+}
+
+int32_t lanes_reset_memory_peak(void) {
+  return Guard("lanes_reset_memory_peak", [] { ResetMemoryPeak(); });
+}
+
+int32_t lanes_fail_allocation(uint64_t nth) {
+  return Guard("lanes_fail_allocation", [&] { FailAllocation(nth); });
+}
+
+int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime** out) {
+  return Guard("lanes_runtime_create", [&] {
+    CheckOut(out, "out");
+    *out = nullptr;
+    const lanes_runtime_params p = ReadParams(params);
+    CheckRange(p.threads, 0, kMaxThreads, "threads");
+    CheckRange(p.isa, LANES_ISA_AUTO, LANES_ISA_AVX512, "isa");
+    const int32_t isa = p.isa == LANES_ISA_AUTO ? CpuFeatures().best_isa : p.isa;
+    if (!IsaAvailable(isa)) ThrowUnsupported("isa %s: this build or this CPU lacks it", IsaName(isa));
+    const int cpus = LogicalCpus();
+    const int threads = p.threads == 0 ? (cpus < kMaxThreads ? cpus : kMaxThreads) : p.threads;
+    auto runtime = std::make_unique<lanes_runtime>(threads, isa);
+    AddHandle(runtime.get(), HandleKind::kRuntime);
+    *out = runtime.release();
+  });
+}
+
+int32_t lanes_runtime_destroy(lanes_runtime* runtime) {
+  return Guard("lanes_runtime_destroy", [&] {
+    if (runtime == nullptr) return;
+    RemoveHandle(runtime, HandleKind::kRuntime, "runtime");
+    delete runtime;
+  });
+}
+
+int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info* info) {
+  return Guard("lanes_get_runtime_info", [&] {
+    const Pinned<const lanes_runtime> pinned(runtime, "runtime");
+    lanes_runtime_info value = {};
+    value.size = sizeof value;
+    value.threads = pinned->context.pool().threads();
+    value.isa = pinned->isa;
+    value.bf16_dot = pinned->kernels.linear->bf16_dot();
+    WriteResult(info, value, "info");
+  });
+}
+
+int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op, const char** implementation) {
+  return Guard("lanes_op_implementation", [&] {
+    const Pinned<const lanes_runtime> pinned(runtime, "runtime");
+    CheckOut(op, "op");
+    CheckOut(implementation, "implementation");
+    const char* name = OpName(index);
+    if (name == nullptr) ThrowInvalid("index %d: there is no such op", index);
+    *op = name;
+    *implementation = OpImplementation(index, pinned->isa);
+  });
+}

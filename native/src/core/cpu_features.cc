@@ -1,0 +1,128 @@
+#include "core/cpu_features.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "core/cgroup.h"
+
+namespace lanes {
+namespace {
+
+#if defined(__x86_64__)
+uint64_t EnabledRegisters() {
+  uint32_t low, high;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (static_cast<uint64_t>(high) << 32) | low;
+}
+
+void Detect(lanes_cpu_features* f) {
+  uint32_t a, b, c, d;
+  if (!__get_cpuid(1, &a, &b, &c, &d)) return;
+  const bool fma = (c >> 12) & 1, osxsave = (c >> 27) & 1, f16c = (c >> 29) & 1, avx = (c >> 28) & 1;
+  const uint64_t enabled = osxsave ? EnabledRegisters() : 0;
+  const bool ymm = (enabled & 0x6) == 0x6, zmm = (enabled & 0xE6) == 0xE6;
+  uint32_t b7 = 0, c7 = 0, d7 = 0, a71 = 0;
+  if (__get_cpuid_count(7, 0, &a, &b7, &c7, &d7)) {
+    const uint32_t subleaves = a;
+    if (subleaves >= 1) __get_cpuid_count(7, 1, &a71, &b, &c, &d);
+  }
+  const auto bit = [](uint32_t word, int n) { return ((word >> n) & 1) != 0; };
+  f->avx2 = ymm && avx && fma && f16c && bit(b7, 5);
+  f->avx512 = f->avx2 && zmm && bit(b7, 16) && bit(b7, 17) && bit(b7, 30) && bit(b7, 31);
+  f->avx512_bf16 = f->avx512 && bit(a71, 5);
+  f->avx512_vnni = f->avx512 && bit(c7, 11);
+  uint32_t brand[12];
+  if (__get_cpuid(0x80000002, brand, brand + 1, brand + 2, brand + 3) &&
+      __get_cpuid(0x80000003, brand + 4, brand + 5, brand + 6, brand + 7) &&
+      __get_cpuid(0x80000004, brand + 8, brand + 9, brand + 10, brand + 11)) {
+    memcpy(f->name, brand, sizeof brand);
+    f->name[sizeof brand] = '\0';
+  }
+}
+#else
+void Detect(lanes_cpu_features*) {}
+#endif
+
+lanes_cpu_features Make() {
+  lanes_cpu_features f = {};
+  f.size = sizeof f;
+  Detect(&f);
+  size_t end = strlen(f.name);
+  while (end > 0 && f.name[end - 1] == ' ') f.name[--end] = '\0';
+  f.best_isa = LANES_ISA_REFERENCE;
+#if defined(LANES_HAVE_AVX2)
+  if (f.avx2) f.best_isa = LANES_ISA_AVX2;
+#endif
+#if defined(LANES_HAVE_AVX512)
+  if (f.avx512) f.best_isa = LANES_ISA_AVX512;
+#endif
+  f.logical_cpus = LogicalCpus();
+  return f;
+}
+
+}  // namespace
+
+const lanes_cpu_features& CpuFeatures() {
+  static const lanes_cpu_features features = Make();
+  return features;
+}
+
+int LogicalCpus() {
+  int cpus = 0;
+#if defined(__linux__)
+  // Machines with more CPUs than cpu_set_t holds need a wider set.
+  for (int bits = 1024; cpus == 0 && bits <= 65536; bits *= 4) {
+    cpu_set_t* set = CPU_ALLOC(bits);
+    if (set == nullptr) break;
+    if (sched_getaffinity(0, CPU_ALLOC_SIZE(bits), set) == 0) cpus = CPU_COUNT_S(CPU_ALLOC_SIZE(bits), set);
+    CPU_FREE(set);
+  }
+#endif
+  if (cpus <= 0) cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  const double quota = CgroupCpuQuota();
+  if (quota > 0 && ceil(quota) < cpus) cpus = static_cast<int>(ceil(quota));
+  return cpus < 1 ? 1 : cpus;
+}
+
+bool IsaAvailable(int32_t isa) {
+  switch (isa) {
+    case LANES_ISA_REFERENCE:
+      return true;
+#if defined(LANES_HAVE_AVX2)
+    case LANES_ISA_AVX2:
+      return CpuFeatures().avx2 != 0;
+#endif
+#if defined(LANES_HAVE_AVX512)
+    case LANES_ISA_AVX512:
+      return CpuFeatures().avx512 != 0;
+#endif
+    default:
+      return false;
+  }
+}
+
+const char* IsaName(int32_t isa) {
+  switch (isa) {
+    case LANES_ISA_AUTO:
+      return "auto";
+    case LANES_ISA_REFERENCE:
+      return "reference";
+    case LANES_ISA_AVX2:
+      return "avx2";
+    case LANES_ISA_AVX512:
+      return "avx512";
+    default:
+      return "unknown";
+  }
+}
+
+}  // namespace lanes

@@ -1,0 +1,55 @@
+// Which handles are live. A pointer that is not a live handle of the right kind is refused, never followed; and a handle
+// that an op is using is not destroyed under it.
+#ifndef LANES_CORE_HANDLES_H_
+#define LANES_CORE_HANDLES_H_
+
+#include <type_traits>
+
+#include "lanes/lanes.h"
+
+namespace lanes {
+
+enum class HandleKind { kRuntime, kWeight, kKvPool };
+
+template <class T>
+struct HandleKindOf;
+template <>
+struct HandleKindOf<lanes_runtime> {
+  static constexpr HandleKind value = HandleKind::kRuntime;
+};
+template <>
+struct HandleKindOf<lanes_weight> {
+  static constexpr HandleKind value = HandleKind::kWeight;
+};
+template <>
+struct HandleKindOf<lanes_kv_pool> {
+  static constexpr HandleKind value = HandleKind::kKvPool;
+};
+
+void AddHandle(const void* handle, HandleKind kind);
+// Throws Error (INVALID_ARGUMENT) unless live; `name` is the argument's name for the message.
+void PinHandle(const void* handle, HandleKind kind, const char* name);
+void UnpinHandle(const void* handle) noexcept;
+// From here on the handle is refused; returns when the last pin is gone. The caller then deletes the object.
+void RemoveHandle(const void* handle, HandleKind kind, const char* name);
+
+// A handle kept alive for the duration of a call.
+template <class T>
+class Pinned {
+ public:
+  Pinned(T* handle, const char* name) : handle_(handle) {
+    PinHandle(handle, HandleKindOf<std::remove_const_t<T>>::value, name);
+  }
+  ~Pinned() { UnpinHandle(handle_); }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  T& operator*() const { return *handle_; }
+  T* operator->() const { return handle_; }
+
+ private:
+  T* handle_;
+};
+
+}  // namespace lanes
+
+#endif  // LANES_CORE_HANDLES_H_

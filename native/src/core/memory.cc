@@ -1,0 +1,186 @@
+#include "core/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <mutex>
+#include <new>
+#include <unordered_map>
+#include <vector>
+
+#include "core/cgroup.h"
+#include "core/error.h"
+#include "core/numeric.h"
+
+namespace lanes {
+namespace {
+
+constexpr uint64_t kAlignment = 64;
+constexpr uint64_t kHugePage = 2 << 20;
+// From here on a block is mapped by itself, and checked against free memory.
+constexpr uint64_t kMapped = 1 << 20;
+
+const char* const kTagNames[LANES_MEMORY_TAGS] = {"weights", "KV cache", "scratch", "other"};
+
+struct Live {
+  uint64_t bytes;
+  int32_t tag;
+  void* mapping;  // nullptr: from the heap
+  uint64_t mapping_bytes;
+};
+
+struct State {
+  std::mutex mutex;
+  std::unordered_map<void*, Live> blocks;
+  lanes_memory_stats stats = {};
+  uint64_t mapped_total = 0;
+  uint64_t fail_countdown = 0;
+};
+
+// Never destroyed: blocks may be freed by threads that outlive static destructors.
+State& GetState() {
+  static State& state = *new State;
+  return state;
+}
+
+uint64_t ResidentBytes(const Live& live, std::vector<unsigned char>* pages) {
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t count = (live.mapping_bytes + page - 1) / page;
+  pages->resize(count);
+  if (mincore(live.mapping, live.mapping_bytes, pages->data()) != 0) return 0;
+  return page * static_cast<uint64_t>(std::count_if(pages->begin(), pages->end(), [](unsigned char p) { return p & 1; }));
+}
+
+// What earlier blocks were promised and the system does not know of yet, because nobody has touched it.
+uint64_t PromisedBytes(const State& state) {
+  uint64_t promised = 0;
+  std::vector<unsigned char> pages;
+  for (const auto& entry : state.blocks) {
+    const Live& live = entry.second;
+    if (live.mapping != nullptr) promised += live.mapping_bytes - std::min(live.mapping_bytes, ResidentBytes(live, &pages));
+  }
+  return promised;
+}
+
+void CheckFree(const State& state, uint64_t bytes, int32_t tag) {
+  const uint64_t available = AvailableMemory();
+  if (bytes <= available && state.mapped_total <= available - bytes) return;
+  const uint64_t promised = PromisedBytes(state);
+  if (bytes <= available && promised <= available - bytes) return;
+  ThrowOutOfMemory("%llu bytes (%.1f MiB) for %s: the system has %.1f MiB free, of which %.1f MiB are promised already",
+                   static_cast<unsigned long long>(bytes), bytes / 1048576.0, kTagNames[tag], available / 1048576.0,
+                   promised / 1048576.0);
+}
+
+void* Map(uint64_t bytes, Live* live) {
+  const bool huge = bytes >= kHugePage;
+  const uint64_t slack = huge ? kHugePage : 0;
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (bytes > UINT64_MAX / 2) return nullptr;
+  const uint64_t wanted = (bytes + page - 1) / page * page;
+  char* mapping = static_cast<char*>(
+      mmap(nullptr, wanted + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  if (mapping == MAP_FAILED) return nullptr;
+  char* aligned = mapping;
+  if (huge) {
+    // A huge page needs an address that is a multiple of it; the ends that stick out go back.
+    const uint64_t lead = (kHugePage - reinterpret_cast<uintptr_t>(mapping) % kHugePage) % kHugePage;
+    aligned = mapping + lead;
+    if (lead != 0) munmap(mapping, lead);
+    if (slack != lead) munmap(aligned + wanted, slack - lead);
+#if defined(MADV_HUGEPAGE)
+    madvise(aligned, wanted, MADV_HUGEPAGE);
+#endif
+  }
+  live->mapping = aligned;
+  live->mapping_bytes = wanted;
+  return aligned;
+}
+
+void* Obtain(uint64_t bytes, Live* live) {
+  if (bytes >= kMapped) return Map(bytes, live);
+  const uint64_t wanted = std::max<uint64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kAlignment, wanted) != 0) return nullptr;
+  return memset(memory, 0, wanted);
+}
+
+void Release(void* memory, const Live& live) {
+  if (live.mapping != nullptr) {
+    munmap(live.mapping, live.mapping_bytes);
+  } else {
+    free(memory);
+  }
+}
+
+}  // namespace
+
+void* Allocate(uint64_t bytes, int32_t tag) {
+  if (tag < 0 || tag >= LANES_MEMORY_TAGS) ThrowInvalid("memory tag %d: expected 0 to %d", tag, LANES_MEMORY_TAGS - 1);
+  State& state = GetState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  if (state.fail_countdown > 0 && --state.fail_countdown == 0) {
+    ThrowOutOfMemory("%llu bytes for %s: failed on request", static_cast<unsigned long long>(bytes), kTagNames[tag]);
+  }
+  if (bytes >= kMapped) CheckFree(state, bytes, tag);
+  Live live = {bytes, tag, nullptr, 0};
+  void* memory = Obtain(bytes, &live);
+  if (memory == nullptr) {
+    ThrowOutOfMemory("%llu bytes for %s: refused by the system", static_cast<unsigned long long>(bytes), kTagNames[tag]);
+  }
+  try {
+    state.blocks.emplace(memory, live);
+  } catch (...) {
+    Release(memory, live);
+    throw;
+  }
+  lanes_memory_stats& stats = state.stats;
+  state.mapped_total += live.mapping_bytes;
+  stats.live_bytes[tag] += bytes;
+  stats.live_blocks[tag] += 1;
+  stats.live_total += bytes;
+  stats.peak_total = std::max(stats.peak_total, stats.live_total);
+  return memory;
+}
+
+void Free(void* memory) {
+  if (memory == nullptr) return;
+  State& state = GetState();
+  Live live;
+  {
+    std::lock_guard<std::mutex> lock(state.mutex);
+    const auto found = state.blocks.find(memory);
+    if (found == state.blocks.end()) ThrowInvalid("lanes_free: %p is not a live block of lanes_alloc", memory);
+    live = found->second;
+    state.blocks.erase(found);
+    state.mapped_total -= live.mapping_bytes;
+    state.stats.live_bytes[live.tag] -= live.bytes;
+    state.stats.live_blocks[live.tag] -= 1;
+    state.stats.live_total -= live.bytes;
+  }
+  Release(memory, live);
+}
+
+void GetMemoryStats(lanes_memory_stats* stats) {
+  State& state = GetState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  *stats = state.stats;
+  stats->size = sizeof *stats;
+}
+
+void ResetMemoryPeak() {
+  State& state = GetState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  state.stats.peak_total = state.stats.live_total;
+}
+
+void FailAllocation(uint64_t nth) {
+  State& state = GetState();
+  std::lock_guard<std::mutex> lock(state.mutex);
+  state.fail_countdown = nth;
+}
+
+}  // namespace lanes

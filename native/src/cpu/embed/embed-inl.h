@@ -1,0 +1,60 @@
+// One row of a packed weight is one SIMD lane of a panel, so a token's values come one by one, a panel's width apart. The
+// time is that of the cache misses; they are independent of each other, and the tokens are shared out.
+#include "lanes/lanes.h"
+#include "ops/embed.h"
+
+namespace lanes {
+namespace LANES_ISA {
+namespace {
+
+struct F32Element {
+  static float Get(const char* lane, int64_t c, int64_t width) { return reinterpret_cast<const float*>(lane)[c * width]; }
+};
+struct F16Element {
+  static float Get(const char* lane, int64_t c, int64_t width) {
+    return _cvtsh_ss(reinterpret_cast<const uint16_t*>(lane)[c * width]);
+  }
+};
+// `lane` points to the first pair.
+struct Bf16Element {
+  static float Get(const char* lane, int64_t c, int64_t width) {
+    const uint32_t half = reinterpret_cast<const uint16_t*>(lane)[(c >> 1) * 2 * width + (c & 1)];
+    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int32_t>(half << 16))));
+  }
+};
+
+template <class Element>
+void CopyRow(const char* lane, int64_t width, int64_t cols, bool accumulate, float* y) {
+  if (accumulate) {
+    for (int64_t c = 0; c < cols; ++c) y[c] += Element::Get(lane, c, width);
+  } else {
+    for (int64_t c = 0; c < cols; ++c) y[c] = Element::Get(lane, c, width);
+  }
+}
+
+void EmbedRun(OpContext& context, const EmbedArgs& args) {
+  const WeightView& w = args.weight;
+  const int64_t grain = w.cols >= 2048 ? 1 : 2048 / w.cols;
+  ParallelFor(context, args.tokens, grain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t panel = args.ids[t] / kPanelRows, row = args.ids[t] % kPanelRows, width = PanelWidth(w, panel);
+      const char* lane = w.data + PanelOffset(w, panel) + row * (w.dtype == LANES_F16 ? 2 : 4);
+      float* y = args.y + t * args.y_stride;
+      if (w.dtype == LANES_F32) {
+        CopyRow<F32Element>(lane, width, w.cols, args.accumulate, y);
+      } else if (w.dtype == LANES_BF16) {
+        CopyRow<Bf16Element>(lane, width, w.cols, args.accumulate, y);
+      } else {
+        CopyRow<F16Element>(lane, width, w.cols, args.accumulate, y);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+extern const EmbedKernel embed_kernel;
+const EmbedKernel embed_kernel = {EmbedRun};
+
+}  // namespace LANES_ISA
+}  // namespace lanes

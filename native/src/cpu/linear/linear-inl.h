@@ -1,0 +1,367 @@
+// y = residual + activation(x * weight^T + bias) from panels of kPanelRows outputs.
+//
+// The rows of x are packed into tiles of up to kTileRows rows, k-major, so that a tile's step reads one short run of memory.
+// A task is one panel and a group of tiles: it walks the panel in blocks of k that stay in the caches, keeps kTileRows x
+// kPanelRows sums in registers inside a block, and parks them in its worker's buffer between blocks. Meanwhile the next block
+// is prefetched. One row takes the same way, with one tile and one block: the panel streams past once.
+#include "core/parallel.h"
+#include "lanes/lanes.h"
+#include "ops/linear.h"
+
+namespace lanes {
+namespace LANES_ISA {
+namespace {
+
+#define LANES_INLINE static inline __attribute__((always_inline))
+
+constexpr int64_t kTileRows = 6;
+// A panel's block: stays in the second-level cache while the tiles pass.
+constexpr int64_t kBlockBytes = 64 << 10;
+// Rows that one task sums at most; its parked sums take 64 floats for each.
+constexpr int64_t kGroupRows = 510;
+// Rows packed at a time; each pass reads all weights.
+constexpr int64_t kPassRows = 1020;
+// Steps between two rounds of prefetches.
+constexpr int64_t kStrip = 4;
+// A single tile streams the panel: this far ahead.
+constexpr int64_t kStreamAhead = 4096;
+
+// ---- Types of weights: how one step multiplies ------------------------------------------------------------------------
+//
+// kDepth: k per step. kLaneBytes: bytes of one output in one step. `a` holds kUnits 32-bit units of each row for a step.
+
+struct F32Weights {
+  static constexpr int kDepth = 1, kLaneBytes = 4, kUnits = 1;
+  static constexpr bool kOddTail = false;
+  template <int kRows, int kVectors>
+  LANES_INLINE void Step(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
+    F32 w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = Load(reinterpret_cast<const float*>(b) + v * kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const F32 x = Set(a[i]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, w[v], sum[i][v]);
+    }
+  }
+};
+
+struct F16Weights {
+  static constexpr int kDepth = 1, kLaneBytes = 2, kUnits = 1;
+  static constexpr bool kOddTail = false;
+  template <int kRows, int kVectors>
+  LANES_INLINE void Step(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
+    F32 w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = LoadF16(reinterpret_cast<const uint16_t*>(b) + v * kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const F32 x = Set(a[i]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, w[v], sum[i][v]);
+    }
+  }
+};
+
+// Pairs of k. Where k is odd the last step multiplies its first half only: adding 0 * 0 could turn a sum of -0 into 0.
+struct Bf16Weights {
+  static constexpr int kDepth = 2, kLaneBytes = 4, kUnits = 2;
+  static constexpr bool kOddTail = true;
+  template <int kRows, int kVectors>
+  LANES_INLINE void Step(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
+    F32 even[kVectors], odd[kVectors];
+    for (int v = 0; v < kVectors; ++v) LoadBf16Pairs(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes, &even[v], &odd[v]);
+    for (int i = 0; i < kRows; ++i) {
+      const F32 x = Set(a[i]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, even[v], sum[i][v]);
+    }
+    for (int i = 0; i < kRows; ++i) {
+      const F32 x = Set(a[kRows + i]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, odd[v], sum[i][v]);
+    }
+  }
+  template <int kRows, int kVectors>
+  LANES_INLINE void HalfStep(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
+    for (int v = 0; v < kVectors; ++v) {
+      F32 even, odd;
+      LoadBf16Pairs(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes, &even, &odd);
+      for (int i = 0; i < kRows; ++i) sum[i][v] = Fma(Set(a[i]), even, sum[i][v]);
+    }
+  }
+};
+
+#if defined(__AVX512BF16__)
+// The processor's own bfloat16 dot product of pairs; x was rounded when it was packed.
+struct Bf16DotWeights {
+  static constexpr int kDepth = 2, kLaneBytes = 4, kUnits = 1;
+  static constexpr bool kOddTail = false;
+  template <int kRows, int kVectors>
+  LANES_INLINE void Step(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
+    __m512i w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(b + v * 4 * kLanes);
+    for (int i = 0; i < kRows; ++i) {
+      const __m512i x = _mm512_castps_si512(Set(a[i]).v);
+      for (int v = 0; v < kVectors; ++v) {
+        sum[i][v].v = _mm512_dpbf16_ps(sum[i][v].v, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w[v]));
+      }
+    }
+  }
+};
+#endif
+
+// ---- The register tile --------------------------------------------------------------------------------------------------
+
+struct TileArgs {
+  const float* a;
+  const char* b;
+  int64_t steps;
+  bool half_step;      // after them
+  int64_t step_bytes;  // of the panel
+  float* sums;         // [kRows, kPanelRows]
+  bool resume;         // sums hold the earlier blocks' sums; else the tile starts at zero
+  const char* prefetch;
+  int64_t prefetch_lines;  // per strip
+};
+
+template <class Weights, int kRows, int kVectors>
+void Tile(const TileArgs& t) {
+  F32 sum[kRows][kVectors];
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = t.resume ? Load(t.sums + i * kPanelRows + v * kLanes) : Zero();
+  }
+  constexpr int kAStep = kRows * Weights::kUnits;
+  const float* a = t.a;
+  const char* b = t.b;
+  const char* prefetch = t.prefetch;
+  const int64_t step_bytes = t.step_bytes;
+  int64_t left = t.steps;
+  for (; left >= kStrip; left -= kStrip) {
+    for (int64_t line = 0; line < t.prefetch_lines; ++line) Prefetch(prefetch + line * 64);
+    prefetch += t.prefetch_lines * 64;
+#pragma GCC unroll 4
+    for (int s = 0; s < kStrip; ++s) {
+      Weights::template Step<kRows, kVectors>(a, b, sum);
+      a += kAStep;
+      b += step_bytes;
+    }
+  }
+  for (; left > 0; --left) {
+    Weights::template Step<kRows, kVectors>(a, b, sum);
+    a += kAStep;
+    b += step_bytes;
+  }
+  if constexpr (Weights::kOddTail) {
+    if (t.half_step) Weights::template HalfStep<kRows, kVectors>(a, b, sum);
+  }
+  for (int i = 0; i < kRows; ++i) {
+    for (int v = 0; v < kVectors; ++v) Store(t.sums + i * kPanelRows + v * kLanes, sum[i][v]);
+  }
+}
+
+// Widths of tiles come in pairs of vectors where a vector is half of kPanelStep.
+constexpr int kUnitVectors = static_cast<int>(kPanelStep) / kLanes;
+constexpr int kWidths = static_cast<int>(kPanelRows / kPanelStep);
+
+// How many units of kPanelStep outputs a tile of `rows` rows keeps in registers: all 4 with 32 of them, fewer with 16.
+constexpr int UnitsInRegisters(int rows) { return kLanes == 16 ? 4 : rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+
+using TileFunction = void (*)(const TileArgs&);
+
+template <class Weights, int kRows>
+struct TileRow {
+  template <int kUnits>
+  static constexpr TileFunction Get() {
+    if constexpr (kUnits <= UnitsInRegisters(kRows)) {
+      return Tile<Weights, kRows, kUnits * kUnitVectors>;
+    } else {
+      return nullptr;
+    }
+  }
+  static constexpr TileFunction kFunctions[kWidths] = {Get<1>(), Get<2>(), Get<3>(), Get<4>()};
+};
+
+template <class Weights>
+TileFunction FindTile(int64_t rows, int64_t units) {
+  static constexpr const TileFunction* kRowsTable[kTileRows] = {
+      TileRow<Weights, 1>::kFunctions, TileRow<Weights, 2>::kFunctions, TileRow<Weights, 3>::kFunctions,
+      TileRow<Weights, 4>::kFunctions, TileRow<Weights, 5>::kFunctions, TileRow<Weights, 6>::kFunctions};
+  return kRowsTable[rows - 1][units - 1];
+}
+
+// ---- Epilogue -------------------------------------------------------------------------------------------------------------
+
+// Rows row … row + rows - 1, outputs col … col + width - 1 (those past n are padding).
+void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int64_t width, const float* sums) {
+  const int64_t n = args.weight.rows - col < width ? args.weight.rows - col : width;
+  for (int64_t i = 0; i < rows; ++i) {
+    float* y = args.y + (row + i) * args.y_stride + col;
+    const float* residual = args.residual == nullptr ? nullptr : args.residual + (row + i) * args.residual_stride + col;
+    for (int64_t j = 0; j < n; j += kLanes) {
+      const int64_t lanes = n - j < kLanes ? n - j : kLanes;
+      F32 value = Load(sums + i * kPanelRows + j);
+      if (args.bias != nullptr) value = Add(value, LoadN(args.bias + col + j, lanes));
+      if (args.activation != LANES_ACTIVATION_NONE) value = Activate(args.activation, value);
+      if (residual != nullptr) value = Add(LoadN(residual + j, lanes), value);
+      if (lanes == kLanes) {
+        Store(y + j, value);
+      } else {
+        StoreN(y + j, value, lanes);
+      }
+    }
+  }
+}
+
+// ---- The rows of a pass, cut into tiles of nearly equal height --------------------------------------------------------------
+
+struct Tiling {
+  int64_t rows, tiles;
+  int64_t Begin(int64_t tile) const { return rows * tile / tiles; }
+};
+
+// `a` gets units [k step][row] for each tile, tile after tile; a row takes `row_units` units.
+template <class Weights>
+void PackTile(const LinearArgs& args, int64_t row, int64_t rows, int64_t row_units, float* a) {
+  const int64_t k = args.weight.cols;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* x = args.x + (row + i) * args.x_stride;
+    float* out = a + i;
+    if constexpr (Weights::kDepth == 2 && Weights::kUnits == 1) {
+      alignas(64) uint16_t halves[2 * kLanes];
+      for (int64_t c = 0; c < k; c += 2 * kLanes) {
+        const int64_t first = k - c < kLanes ? k - c : kLanes, second = k - c - first < kLanes ? k - c - first : kLanes;
+        StoreBf16(halves, LoadN(x + c, first));
+        StoreBf16(halves + kLanes, LoadN(x + c + first, second));
+        const int64_t pairs = (first + second + 1) / 2;
+        for (int64_t p = 0; p < pairs; ++p) __builtin_memcpy(out + (c / 2 + p) * rows, halves + 2 * p, 4);
+      }
+    } else {
+      for (int64_t c = 0; c < k; ++c) out[c * rows] = x[c];
+      if (row_units > k) out[k * rows] = 0;
+    }
+  }
+}
+
+template <class Weights>
+class Pass {
+ public:
+  Pass(OpContext& context, const LinearArgs& args, int64_t row, int64_t rows)
+      : context_(context), args_(args), row_(row), tiling_{rows, (rows + kTileRows - 1) / kTileRows} {
+    const int64_t k = args.weight.cols;
+    row_units_ = (k + Weights::kDepth - 1) / Weights::kDepth * Weights::kUnits;
+    half_step_ = Weights::kOddTail && k % 2 != 0;
+    steps_ = half_step_ ? k / 2 : (k + Weights::kDepth - 1) / Weights::kDepth;
+    block_steps_ = tiling_.tiles == 1 ? steps_ : kBlockBytes / (kPanelRows * Weights::kLaneBytes);
+    if (block_steps_ > steps_ || block_steps_ == 0) block_steps_ = steps_ > 0 ? steps_ : 1;
+    parks_ = steps_ > block_steps_;
+  }
+
+  void Run() {
+    const int64_t panels = PanelCount(args_.weight), workers = Workers(context_);
+    // Tasks enough for all workers, but no smaller than makes reading a block worth it.
+    int64_t groups = (tiling_.rows + kGroupRows - 1) / kGroupRows;
+    while (panels * groups < 4 * workers && tiling_.tiles / (groups + 1) >= 12) ++groups;
+    const int64_t group_rows = (tiling_.tiles / groups + 1) * kTileRows;
+    sums_per_worker_ = (parks_ ? group_rows : kTileRows) * kPanelRows;
+    const int64_t a_units = (tiling_.rows * row_units_ + 15) / 16 * 16;
+    a_ = static_cast<float*>(Scratch(context_, (a_units + workers * sums_per_worker_) * 4));
+    sums_ = a_ + a_units;
+
+    // Waking threads costs some microseconds: what takes less is done here.
+    const int64_t pack_grain = tiling_.rows * row_units_ < (1 << 15) ? tiling_.tiles : 1;
+    ParallelFor(context_, tiling_.tiles, pack_grain, [&](int64_t begin, int64_t end, int) {
+      for (int64_t tile = begin; tile < end; ++tile) {
+        const int64_t first = tiling_.Begin(tile);
+        PackTile<Weights>(args_, row_ + first, tiling_.Begin(tile + 1) - first, row_units_, a_ + first * row_units_);
+      }
+    });
+    const int64_t work = tiling_.tiles * panels * (steps_ + 32);
+    const int64_t grain = work < 4096 ? panels * groups : 1;
+    ParallelFor(context_, panels * groups, grain, [&](int64_t begin, int64_t end, int worker) {
+      for (int64_t task = begin; task < end; ++task) {
+        const int64_t group = task % groups;
+        Task(task / groups, tiling_.tiles * group / groups, tiling_.tiles * (group + 1) / groups, worker);
+      }
+    });
+  }
+
+ private:
+  void Task(int64_t panel, int64_t tile_begin, int64_t tile_end, int worker) {
+    const WeightView& w = args_.weight;
+    const int64_t width = PanelWidth(w, panel), step_bytes = width * Weights::kLaneBytes;
+    const char* weights = w.data + PanelOffset(w, panel);
+    float* worker_sums = sums_ + worker * sums_per_worker_;
+    const int64_t tiles = tile_end - tile_begin;
+    for (int64_t step = 0; step == 0 || step < steps_; step += block_steps_) {
+      const int64_t steps = steps_ - step < block_steps_ ? steps_ - step : block_steps_;
+      const bool last = step + steps >= steps_;
+      for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
+        const int64_t first = tiling_.Begin(tile), rows = tiling_.Begin(tile + 1) - first;
+        TileArgs t;
+        t.a = a_ + first * row_units_ + step * Weights::kUnits * rows;
+        t.b = weights + step * step_bytes;
+        t.steps = steps;
+        t.half_step = last && half_step_;
+        t.step_bytes = step_bytes;
+        t.sums = worker_sums + (parks_ ? (first - tiling_.Begin(tile_begin)) * kPanelRows : 0);
+        t.resume = step > 0;
+        SetPrefetch(&t, tile - tile_begin, tiles);
+        float* const sums = t.sums;
+        const int64_t units = width / kPanelStep;
+        const int64_t most = UnitsInRegisters(static_cast<int>(rows));
+        for (int64_t unit = 0; unit < units; unit += most) {
+          const int64_t count = units - unit < most ? units - unit : most;
+          FindTile<Weights>(rows, count)(t);
+          t.b += count * kPanelStep * Weights::kLaneBytes;
+          t.sums += count * kPanelStep;
+          t.prefetch_lines = 0;
+        }
+        if (last) Finish(args_, row_ + first, rows, panel * kPanelRows, width, sums);
+      }
+    }
+  }
+
+  // One tile: the block itself, some way ahead. Several: each fetches its part of the next block.
+  static void SetPrefetch(TileArgs* t, int64_t tile, int64_t tiles) {
+    const int64_t strip_lines = kStrip * t->step_bytes / 64;
+    if (tiles == 1) {
+      t->prefetch = t->b + kStreamAhead;
+      t->prefetch_lines = strip_lines;
+    } else {
+      const int64_t parts = tiles < strip_lines ? tiles : strip_lines;
+      t->prefetch_lines = tile < parts ? (strip_lines + parts - 1) / parts : 0;
+      t->prefetch = t->b + t->steps * t->step_bytes + tile * t->prefetch_lines * (t->steps / kStrip) * 64;
+    }
+  }
+
+  OpContext& context_;
+  const LinearArgs& args_;
+  const int64_t row_;
+  const Tiling tiling_;
+  int64_t row_units_;
+  int64_t steps_;
+  bool half_step_;
+  int64_t block_steps_;
+  bool parks_;
+  float* a_;
+  float* sums_;
+  int64_t sums_per_worker_;
+};
+
+template <class Weights>
+void RunWeights(OpContext& context, const LinearArgs& args) {
+  for (int64_t row = 0; row < args.m; row += kPassRows) {
+    const int64_t rows = args.m - row < kPassRows ? args.m - row : kPassRows;
+    Pass<Weights>(context, args, row, rows).Run();
+  }
+}
+
+#if !defined(__AVX512BF16__)
+void LinearRun(OpContext& context, const LinearArgs& args) {
+  if (args.weight.dtype == LANES_F32) {
+    RunWeights<F32Weights>(context, args);
+  } else if (args.weight.dtype == LANES_BF16) {
+    RunWeights<Bf16Weights>(context, args);
+  } else {
+    RunWeights<F16Weights>(context, args);
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace LANES_ISA
+}  // namespace lanes

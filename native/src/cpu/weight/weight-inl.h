@@ -1,0 +1,147 @@
+// Packing: a tile of the source is converted to the weight's type, then its columns become the panel's rows.
+#include <string.h>
+
+#include "lanes/lanes.h"
+#include "ops/weight.h"
+
+namespace lanes {
+namespace LANES_ISA {
+namespace {
+
+constexpr int64_t kTileCols = 64;
+
+inline F32 LoadAs(int32_t dtype, const char* p, int64_t n) {
+  const uint16_t* halves = reinterpret_cast<const uint16_t*>(p);
+  if (dtype == LANES_F32) return LoadN(reinterpret_cast<const float*>(p), n);
+  return dtype == LANES_BF16 ? LoadBf16N(halves, n) : LoadF16N(halves, n);
+}
+
+inline void StoreAs(int32_t dtype, char* p, F32 value, int64_t n) {
+  uint16_t* halves = reinterpret_cast<uint16_t*>(p);
+  if (dtype == LANES_F32) {
+    StoreN(reinterpret_cast<float*>(p), value, n);
+  } else if (dtype == LANES_BF16) {
+    StoreBf16N(halves, value, n);
+  } else {
+    StoreF16N(halves, value, n);
+  }
+}
+
+inline int64_t ElementBytes(int32_t dtype) { return dtype == LANES_F32 ? 4 : 2; }
+
+void Convert(const char* src, int32_t src_dtype, int64_t count, char* dst, int32_t dst_dtype) {
+  if (src_dtype == dst_dtype) {
+    memcpy(dst, src, static_cast<size_t>(count * ElementBytes(dst_dtype)));
+    return;
+  }
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t n = count - i < kLanes ? count - i : kLanes;
+    StoreAs(dst_dtype, dst + i * ElementBytes(dst_dtype), LoadAs(src_dtype, src + i * ElementBytes(src_dtype), n), n);
+  }
+}
+
+// Part [first, last) of a panel's lanes; `src_row` is the source row of lane `first`.
+struct LaneRange {
+  int64_t first, last, src_row;
+  char* panel;
+  int64_t width;
+};
+
+// tile is [lanes][kTileCols] units; unit (lane, c) goes to panel row `to + c`.
+template <class Unit>
+void Scatter(const LaneRange& lanes, const char* tile, int64_t cols, int64_t to) {
+  const Unit* from = reinterpret_cast<const Unit*>(tile);
+  const int64_t count = lanes.last - lanes.first;
+  const int64_t stride = kTileCols * 4 / static_cast<int64_t>(sizeof(Unit));
+  Unit* out = reinterpret_cast<Unit*>(lanes.panel) + to * lanes.width + lanes.first;
+  for (int64_t c = 0; c < cols; ++c) {
+    for (int64_t lane = 0; lane < count; ++lane) out[c * lanes.width + lane] = from[lane * stride + c];
+  }
+}
+
+inline void StoreBf16Element(const LaneRange& lanes, int64_t lane, int64_t col, uint16_t half) {
+  reinterpret_cast<uint16_t*>(lanes.panel)[(col >> 1) * 2 * lanes.width + 2 * lane + (col & 1)] = half;
+}
+
+void ScatterBf16(const LaneRange& lanes, const char* tile, int64_t cols, int64_t to) {
+  const int64_t count = lanes.last - lanes.first;
+  const uint16_t* from = reinterpret_cast<const uint16_t*>(tile);
+  int64_t done = 0;
+  if (to % 2 == 0) {
+    Scatter<uint32_t>(lanes, tile, cols / 2, to / 2);
+    done = cols / 2 * 2;
+  }
+  for (int64_t c = done; c < cols; ++c) {
+    for (int64_t lane = 0; lane < count; ++lane) {
+      StoreBf16Element(lanes, lanes.first + lane, to + c, from[lane * kTileCols * 2 + c]);
+    }
+  }
+}
+
+void PackRows(const WeightPackArgs& args, const LaneRange& lanes) {
+  const int32_t dtype = args.weight.dtype;
+  const int64_t src_bytes = ElementBytes(args.src_dtype);
+  // Row-major tile; rows are kTileCols * 4 bytes apart for every type.
+  alignas(64) char tile[kPanelRows * kTileCols * 4];
+  for (int64_t c = 0; c < args.col_count; c += kTileCols) {
+    const int64_t cols = args.col_count - c < kTileCols ? args.col_count - c : kTileCols;
+    for (int64_t lane = 0; lane < lanes.last - lanes.first; ++lane) {
+      Convert(args.src + ((lanes.src_row + lane) * args.col_count + c) * src_bytes, args.src_dtype, cols,
+              tile + lane * kTileCols * 4, dtype);
+    }
+    const int64_t to = args.col_begin + c;
+    if (dtype == LANES_F32) {
+      Scatter<uint32_t>(lanes, tile, cols, to);
+    } else if (dtype == LANES_F16) {
+      Scatter<uint16_t>(lanes, tile, cols, to);
+    } else {
+      ScatterBf16(lanes, tile, cols, to);
+    }
+  }
+}
+
+void PackTransposed(const WeightPackArgs& args, const LaneRange& lanes) {
+  const int32_t dtype = args.weight.dtype;
+  const int64_t bytes = ElementBytes(dtype), count = lanes.last - lanes.first;
+  alignas(64) char halves[kPanelRows * 2];
+  for (int64_t c = 0; c < args.col_count; ++c) {
+    const char* src = args.src + (c * args.row_count + lanes.src_row) * ElementBytes(args.src_dtype);
+    const int64_t col = args.col_begin + c;
+    if (dtype != LANES_BF16) {
+      Convert(src, args.src_dtype, count, lanes.panel + (col * lanes.width + lanes.first) * bytes, dtype);
+      continue;
+    }
+    Convert(src, args.src_dtype, count, halves, dtype);
+    for (int64_t lane = 0; lane < count; ++lane) {
+      StoreBf16Element(lanes, lanes.first + lane, col, reinterpret_cast<const uint16_t*>(halves)[lane]);
+    }
+  }
+}
+
+void WeightPack(OpContext& context, const WeightPackArgs& args) {
+  const WeightView& w = args.weight;
+  const int64_t row_end = args.row_begin + args.row_count;
+  const int64_t first = args.row_begin / kPanelRows, panels = (row_end - 1) / kPanelRows - first + 1;
+  ParallelFor(context, panels, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t panel = first + begin; panel < first + end; ++panel) {
+      const int64_t base = panel * kPanelRows;
+      const int64_t from = args.row_begin > base ? args.row_begin : base;
+      const int64_t to = row_end < base + kPanelRows ? row_end : base + kPanelRows;
+      const LaneRange lanes = {from - base, to - base, from - args.row_begin, w.data + PanelOffset(w, panel),
+                               PanelWidth(w, panel)};
+      if (args.transposed) {
+        PackTransposed(args, lanes);
+      } else {
+        PackRows(args, lanes);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+extern const WeightKernel weight_kernel;
+const WeightKernel weight_kernel = {WeightPack};
+
+}  // namespace LANES_ISA
+}  // namespace lanes

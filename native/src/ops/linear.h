@@ -1,0 +1,38 @@
+// y = residual + activation(x * weight^T + bias). Arguments have been checked (abi/linear.cc).
+//
+// Every implementation sums y[i, j] over k = 0, 1, … in one chain of fused multiply-adds that starts at zero, then adds the
+// bias, applies the activation and adds the residual, each with one rounding. With bfloat16 dot products the chain takes
+// two k at a time. So m, the blocking and the threads change no bit. Error bound: docs/numerics.md.
+#ifndef LANES_OPS_LINEAR_H_
+#define LANES_OPS_LINEAR_H_
+
+#include <stdint.h>
+
+#include "core/parallel.h"
+#include "ops/weight.h"
+
+namespace lanes {
+
+struct LinearArgs {
+  WeightView weight;  // [n, k]
+  int64_t m;
+  const float* x;  // [m, k]
+  int64_t x_stride;
+  const float* bias;      // [n] or null
+  const float* residual;  // [m, n] or null; may be y
+  int64_t residual_stride;
+  float* y;  // [m, n]
+  int64_t y_stride;
+  int32_t activation;
+  bool bf16_dot;  // the weight is bf16, the CPU has the instruction, and the caller wants it
+};
+
+struct LinearKernel {
+  // Whether this CPU has bfloat16 dot products, for this implementation to use.
+  bool (*bf16_dot)();
+  void (*run)(OpContext& context, const LinearArgs& args);
+};
+
+}  // namespace lanes
+
+#endif  // LANES_OPS_LINEAR_H_

@@ -1,0 +1,40 @@
+// Which implementations each op has, best first, reference last.
+//
+// An op is a table of functions, `struct <Op>Kernel` in ops/<op>.h. Each implementation defines one constant of that type,
+// `<op>_kernel`, in its ISA's namespace (lanes::reference, lanes::avx2, lanes::avx512), in native/src/cpu/<op>/<op>_<isa>.cc.
+// To add an op: those files, and one line in LANES_FOR_EACH_OP.
+#ifndef LANES_OPS_REGISTRY_H_
+#define LANES_OPS_REGISTRY_H_
+
+#include <stdint.h>
+
+#include "ops/embed.h"
+#include "ops/linear.h"
+#include "ops/weight.h"
+
+#define LANES_FOR_EACH_OP(X) \
+  X(weight, WeightKernel)    \
+  X(embed, EmbedKernel)      \
+  X(linear, LinearKernel)
+
+namespace lanes {
+
+// One implementation of each op.
+struct KernelSet {
+#define LANES_KERNEL_FIELD(op, Kernel) const Kernel* op;
+  LANES_FOR_EACH_OP(LANES_KERNEL_FIELD)
+#undef LANES_KERNEL_FIELD
+};
+
+// For each op the best implementation that `isa` and this CPU allow. `isa` is available (IsaAvailable), and not AUTO.
+KernelSet KernelsFor(int32_t isa);
+
+// Name of op number `index`, nullptr past the last.
+const char* OpName(int32_t index);
+
+// Name of the implementation that KernelsFor(isa) holds for op number `index`, which must exist.
+const char* OpImplementation(int32_t index, int32_t isa);
+
+}  // namespace lanes
+
+#endif  // LANES_OPS_REGISTRY_H_

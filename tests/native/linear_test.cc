@@ -1,0 +1,258 @@
+#include <cmath>
+#include <cstring>
+#include <thread>
+
+#include "cpu/scalar.h"
+#include "support/lanes_test.h"
+
+namespace lanes_test {
+namespace {
+
+constexpr int32_t kDtypes[] = {LANES_F32, LANES_BF16, LANES_F16};
+
+struct Shape {
+  int64_t m, n, k;
+};
+
+struct Epilogue {
+  bool bias = false, residual = false, in_place = false;
+  int32_t activation = LANES_ACTIVATION_NONE;
+};
+
+struct Problem {
+  Shape shape;
+  int32_t dtype;
+  int32_t compute = LANES_COMPUTE_EXACT;
+  Epilogue epilogue;
+  std::vector<float> x, weight, bias, residual;  // dense; weight as dtype stores it
+};
+
+Problem MakeProblem(const Shape& s, int32_t dtype, const Epilogue& epilogue, bool integers, uint64_t stream) {
+  Random random(stream);
+  const auto values = [&](int64_t count) { return integers ? random.SmallIntegers(count, 4) : random.Floats(count); };
+  Problem p{s, dtype, LANES_COMPUTE_EXACT, epilogue, {}, {}, {}, {}};
+  p.x = values(s.m * s.k);
+  p.weight = RoundTo(dtype, values(s.n * s.k));
+  if (epilogue.bias) p.bias = values(s.n);
+  if (epilogue.residual || epilogue.in_place) p.residual = values(s.m * s.n);
+  return p;
+}
+
+struct Layout {
+  int64_t x_pad = 0, y_pad = 0, offset = 0;
+};
+
+std::vector<float> Strided(const std::vector<float>& dense, int64_t rows, int64_t cols, int64_t stride) {
+  std::vector<float> out(rows > 0 ? (rows - 1) * stride + cols : 0, std::nanf(""));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out[r * stride + c] = dense[r * cols + c];
+  }
+  return out;
+}
+
+// Runs the problem with inputs that end at a forbidden page, and returns y.
+std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight, const Problem& p, const Layout& layout = {}) {
+  const auto [m, n, k] = p.shape;
+  const int64_t x_stride = k + layout.x_pad, y_stride = n + layout.y_pad;
+  std::vector<float> x_values = Strided(p.x, m, k, x_stride);
+  // NaN in front and between: what is not x must not count.
+  x_values.insert(x_values.begin(), layout.offset, std::nanf(""));
+  const GuardedInput<float> x(x_values), bias(p.bias);
+  const GuardedInput<float> residual(Strided(p.residual, p.residual.empty() ? 0 : m, n, n));
+  GuardedOutput y(m, n, y_stride, layout.offset);
+  lanes_linear_params params = {};
+  params.size = sizeof params;
+  params.weight = weight;
+  params.m = m;
+  params.x = x.data() + layout.offset;
+  params.x_len = x.size() - layout.offset;
+  params.x_stride = x_stride;
+  if (p.epilogue.bias) {
+    params.bias = bias.data();
+    params.bias_len = bias.size();
+  }
+  if (p.epilogue.in_place) {
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) y.Set(i, j, p.residual[i * n + j]);
+    }
+    params.residual = y.data();
+    params.residual_len = y.size();
+    params.residual_stride = y_stride;
+  } else if (p.epilogue.residual) {
+    params.residual = residual.data();
+    params.residual_len = residual.size();
+    params.residual_stride = n;
+  }
+  params.y = y.data();
+  params.y_len = y.size();
+  params.y_stride = y_stride;
+  params.activation = p.epilogue.activation;
+  params.compute = p.compute;
+  EXPECT_LANES_OK(lanes_linear(runtime, &params));
+  y.CheckSentinels();
+  return y.Dense();
+}
+
+// docs/numerics.md: a chain of k fused multiply-adds errs by at most k eps sum|x w|; the bias and the residual round once
+// each, and an activation's slope is at most 1.13 (GELU), its own error a few eps of its value.
+void CheckAgainstOracle(const Problem& p, const std::vector<float>& y, const std::string& what) {
+  const auto [m, n, k] = p.shape;
+  const double eps = 0x1p-24;
+  ASSERT_EQ(static_cast<int64_t>(y.size()), m * n);
+  for (int64_t i = 0; i < m; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      double sum = 0, size = 0;
+      for (int64_t c = 0; c < k; ++c) {
+        float xv = p.x[i * k + c];
+        if (p.compute == LANES_COMPUTE_BF16) xv = RoundTo(LANES_BF16, xv);
+        const double product = static_cast<double>(xv) * p.weight[j * k + c];
+        sum += product;
+        size += std::fabs(product);
+      }
+      double bound = (k + 2) * eps * size;
+      if (!p.bias.empty()) sum += p.bias[j];
+      bound += eps * std::fabs(sum);
+      const double value = lanes::reference::Activate(p.epilogue.activation, sum);
+      const bool activates = p.epilogue.activation != LANES_ACTIVATION_NONE;
+      bound = activates ? 1.13 * bound + 16 * eps * (std::fabs(value) + 0x1p-100) : bound;
+      const double expected = value + (p.residual.empty() ? 0.0 : p.residual[i * n + j]);
+      bound += eps * std::fabs(expected) + 1e-37;
+      const double got = y[i * n + j];
+      if (!(std::fabs(got - expected) <= bound)) {
+        FAIL() << what << ": y[" << i << ", " << j << "] is " << got << ", expected " << expected << " +- " << bound;
+      }
+    }
+  }
+}
+
+std::vector<int32_t> DtypesOf(const Case& c) {
+  if (c.Text("dtype") == "all") return {LANES_F32, LANES_BF16, LANES_F16};
+  return {ParseDtype(c.Text("dtype"))};
+}
+
+Epilogue EpilogueOf(const Case& c) {
+  const std::string& letters = c.Text("epilogue");
+  const std::string& name = c.Text("activation");
+  const char* const names[] = {"none", "silu", "gelu", "gelu_tanh", "relu", "tanh"};
+  Epilogue e;
+  e.bias = letters.find('b') != std::string::npos;
+  e.residual = letters.find('r') != std::string::npos;
+  e.in_place = letters.find('i') != std::string::npos;
+  e.activation = -1;
+  for (int i = 0; i < 6; ++i) {
+    if (name == names[i]) e.activation = i;
+  }
+  EXPECT_GE(e.activation, 0) << name;
+  return e;
+}
+
+class LinearTest : public IsaTest {};
+INSTANTIATE_FOR_ISAS(LinearTest);
+
+TEST_P(LinearTest, MatchesTheOracleOnCases) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("linear.tsv")) {
+    const Shape shape = {c.Integer("m"), c.Integer("n"), c.Integer("k")};
+    // Plain loops take too long for the models' shapes; those are there for blocking, which the reference has not.
+    if (isa() == LANES_ISA_REFERENCE && shape.m * shape.n * shape.k > 1000000) continue;
+    const Layout layout = {c.Integer("x_pad"), c.Integer("y_pad"), c.Integer("offset")};
+    for (const int32_t dtype : DtypesOf(c)) {
+      for (const bool integers : {false, true}) {
+        Problem p = MakeProblem(shape, dtype, EpilogueOf(c), integers, ++stream);
+        const WeightPtr weight = MakeWeight(runtime.get(), p.weight, shape.n, shape.k, dtype);
+        const int computes = dtype == LANES_BF16 ? 2 : 1;
+        for (p.compute = 0; p.compute < computes; ++p.compute) {
+          // Without the instruction BF16 means EXACT; the oracle rounds x, so only compare where the two agree.
+          lanes_runtime_info info = {};
+          info.size = sizeof info;
+          ASSERT_LANES_OK(lanes_get_runtime_info(runtime.get(), &info));
+          if (p.compute == LANES_COMPUTE_BF16 && info.bf16_dot == 0 && !integers) continue;
+          const std::string what = c.Describe() + " dtype " + std::to_string(dtype) + " compute " + std::to_string(p.compute);
+          const std::vector<float> y = RunLinear(runtime.get(), weight.get(), p, layout);
+          CheckAgainstOracle(p, y, what);
+          if (HasFailure()) return;
+          if (integers && p.epilogue.activation != LANES_ACTIVATION_NONE && p.epilogue.activation != LANES_ACTIVATION_RELU) continue;
+          if (!integers) continue;
+          // Small integers: no rounding anywhere, so not one bit may differ.
+          for (int64_t i = 0; i < shape.m * shape.n; ++i) {
+            const int64_t row = i / shape.n, col = i % shape.n;
+            double sum = p.bias.empty() ? 0 : p.bias[col];
+            for (int64_t k = 0; k < shape.k; ++k) sum += static_cast<double>(p.x[row * shape.k + k]) * p.weight[col * shape.k + k];
+            if (p.epilogue.activation == LANES_ACTIVATION_RELU && sum < 0) sum = 0;
+            if (!p.residual.empty()) sum += p.residual[i];
+            ASSERT_EQ(static_cast<double>(y[i]), sum) << what << " element " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, RowsDoNotDependOnTheirNumberNorOnThreads) {
+  const RuntimePtr one = MakeRuntime(isa(), 1);
+  const Shape shape = {67, 200, 601};
+  for (const int32_t dtype : kDtypes) {
+    for (int32_t compute = 0; compute < (dtype == LANES_BF16 ? 2 : 1); ++compute) {
+      Epilogue epilogue;
+      epilogue.bias = true;
+      epilogue.activation = LANES_ACTIVATION_GELU;
+      Problem p = MakeProblem(shape, dtype, epilogue, false, 77);
+      p.compute = compute;
+      const WeightPtr weight = MakeWeight(one.get(), p.weight, shape.n, shape.k, dtype);
+      const std::vector<float> all = RunLinear(one.get(), weight.get(), p);
+      for (const int threads : {2, 3, 8}) {
+        const RuntimePtr many = MakeRuntime(isa(), threads);
+        EXPECT_TRUE(SameBits(all, RunLinear(many.get(), weight.get(), p))) << threads << " threads, dtype " << dtype;
+      }
+      for (const int64_t rows : {1, 2, 5, 6, 7, 12, 13, 40}) {
+        for (int64_t begin = 0; begin + rows <= shape.m; begin += rows + 9) {
+          Problem part = p;
+          part.shape.m = rows;
+          part.x.assign(p.x.begin() + begin * shape.k, p.x.begin() + (begin + rows) * shape.k);
+          const std::vector<float> y = RunLinear(one.get(), weight.get(), part);
+          const std::vector<float> expected(all.begin() + begin * shape.n, all.begin() + (begin + rows) * shape.n);
+          ASSERT_TRUE(SameBits(y, expected)) << rows << " rows from " << begin << ", dtype " << dtype << " compute " << compute;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(LinearTest, KeepsNegativeZeroInfinityAndNan) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  const int64_t n = 20, k = 3;
+  for (const int32_t dtype : kDtypes) {
+    std::vector<float> ones(n * k, 1.0f);
+    const WeightPtr weight = MakeWeight(runtime.get(), ones, n, k, dtype);
+    const float inf = INFINITY;
+    Problem p{{4, n, k}, dtype, LANES_COMPUTE_EXACT, {}, {inf, 1, 1, inf, -inf, 1, std::nanf(""), 1, 1, 1, 2, 3}, {}, {}, {}};
+    const std::vector<float> y = RunLinear(runtime.get(), weight.get(), p);
+    for (int64_t j = 0; j < n; ++j) {
+      EXPECT_EQ(y[j], inf);
+      EXPECT_TRUE(std::isnan(y[n + j]));
+      EXPECT_TRUE(std::isnan(y[2 * n + j])) << "one row's NaN belongs to that row";
+      EXPECT_EQ(y[3 * n + j], 6.0f) << "and to no other";
+    }
+  }
+}
+
+TEST_P(LinearTest, ThreadsMayShareARuntime) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  const Shape shape = {9, 130, 70};
+  const Problem p = MakeProblem(shape, LANES_F32, {}, false, 5);
+  const WeightPtr weight = MakeWeight(runtime.get(), p.weight, shape.n, shape.k, LANES_F32);
+  const std::vector<float> expected = RunLinear(runtime.get(), weight.get(), p);
+  std::vector<std::thread> threads;
+  std::vector<int> good(4, 0);
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 25; ++i) good[t] += SameBits(expected, RunLinear(runtime.get(), weight.get(), p));
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const int count : good) EXPECT_EQ(count, 25);
+}
+
+}  // namespace
+}  // namespace lanes_test

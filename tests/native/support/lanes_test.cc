@@ -1,0 +1,112 @@
+#include "support/lanes_test.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+
+#include "cpu/scalar.h"
+
+namespace lanes_test {
+
+uint64_t Seed() {
+  static const uint64_t seed = [] {
+    const char* text = std::getenv("LANES_TEST_SEED");
+    return text != nullptr && *text != '\0' ? std::strtoull(text, nullptr, 10) : 20261120ull;
+  }();
+  return seed;
+}
+
+std::vector<int32_t> Isas() {
+  lanes_cpu_features features = {};
+  features.size = sizeof features;
+  if (lanes_get_cpu_features(&features) != LANES_OK) throw std::runtime_error(lanes_last_error());
+  std::vector<int32_t> isas = {LANES_ISA_REFERENCE};
+  // A path that the machine has but the build lacks must not go unnoticed: creating its runtime fails the test.
+  if (features.avx2 != 0) isas.push_back(LANES_ISA_AVX2);
+  if (features.avx512 != 0) isas.push_back(LANES_ISA_AVX512);
+  return isas;
+}
+
+const char* IsaName(int32_t isa) {
+  return isa == LANES_ISA_REFERENCE ? "reference" : isa == LANES_ISA_AVX2 ? "avx2" : isa == LANES_ISA_AVX512 ? "avx512" : "unknown";
+}
+
+std::string IsaParamName(const ::testing::TestParamInfo<int32_t>& info) { return IsaName(info.param); }
+
+RuntimePtr MakeRuntime(int32_t isa, int threads) {
+  lanes_runtime_params params = {};
+  params.size = sizeof params;
+  params.isa = isa;
+  params.threads = threads;
+  lanes_runtime* runtime = nullptr;
+  if (lanes_runtime_create(&params, &runtime) != LANES_OK) throw std::runtime_error(lanes_last_error());
+  return RuntimePtr(runtime);
+}
+
+WeightPtr MakeWeight(lanes_runtime* runtime, const std::vector<float>& values, int64_t rows, int64_t cols, int32_t dtype) {
+  lanes_weight_params params = {};
+  params.size = sizeof params;
+  params.rows = rows;
+  params.cols = cols;
+  params.dtype = dtype;
+  lanes_weight* weight = nullptr;
+  if (lanes_weight_create(&params, &weight) != LANES_OK) throw std::runtime_error(lanes_last_error());
+  WeightPtr owner(weight);
+  lanes_weight_pack_params pack = {};
+  pack.size = sizeof pack;
+  pack.weight = weight;
+  pack.src = values.data();
+  pack.src_bytes = values.size() * sizeof(float);
+  pack.src_dtype = LANES_F32;
+  pack.row_count = rows;
+  pack.col_count = cols;
+  if (lanes_weight_pack(runtime, &pack) != LANES_OK) throw std::runtime_error(lanes_last_error());
+  return owner;
+}
+
+float RoundTo(int32_t dtype, float value) {
+  if (dtype == LANES_BF16) return lanes::reference::Bf16ToFloat(lanes::reference::FloatToBf16(value));
+  if (dtype == LANES_F16) return lanes::reference::F16ToFloat(lanes::reference::FloatToF16(value));
+  return value;
+}
+
+std::vector<float> RoundTo(int32_t dtype, std::vector<float> values) {
+  for (float& value : values) value = RoundTo(dtype, value);
+  return values;
+}
+
+int32_t ParseDtype(const std::string& name) {
+  if (name == "f32") return LANES_F32;
+  if (name == "bf16") return LANES_BF16;
+  if (name == "f16") return LANES_F16;
+  throw std::runtime_error("dtype " + name);
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && (a.empty() || memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+void LanesTest::SetUp() {
+  before_ = {};
+  before_.size = sizeof before_;
+  ASSERT_LANES_OK(lanes_get_memory_stats(&before_));
+}
+
+void LanesTest::TearDown() {
+  lanes_fail_allocation(0);
+  lanes_memory_stats after = {};
+  after.size = sizeof after;
+  ASSERT_LANES_OK(lanes_get_memory_stats(&after));
+  EXPECT_EQ(after.live_total, before_.live_total) << "native bytes were left allocated";
+  for (int tag = 0; tag < LANES_MEMORY_TAGS; ++tag) EXPECT_EQ(after.live_blocks[tag], before_.live_blocks[tag]) << "tag " << tag;
+  if (HasFailure()) std::fprintf(stderr, "replay with LANES_TEST_SEED=%llu\n", static_cast<unsigned long long>(Seed()));
+}
+
+}  // namespace lanes_test
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  std::printf("seed %llu\n", static_cast<unsigned long long>(lanes_test::Seed()));
+  return RUN_ALL_TESTS();
+}
