@@ -1,5 +1,6 @@
 package dev.lanes.format;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -34,6 +35,8 @@ public record GenerationConfig(
     OptionalInt maxLength,
     OptionalInt maxNewTokens) {
 
+  private static final long MAX_BYTES = 4 << 20;
+
   public GenerationConfig {
     eosTokenIds = List.copyOf(eosTokenIds);
   }
@@ -44,6 +47,24 @@ public record GenerationConfig(
    * @throws dev.lanes.error.InvalidModelException if it is not JSON or a field has a value that cannot be
    */
   public static Optional<GenerationConfig> load(Path directory) {
-    throw new UnsupportedOperationException();
+    Path file = directory.resolve("generation_config.json");
+    if (!Files.exists(file)) {
+      return Optional.empty();
+    }
+    JsonFields fields = new JsonFields(file, Json.readObject(file, MAX_BYTES));
+    return Optional.of(
+        new GenerationConfig(
+            fields.optionalInteger("bos_token_id", 0, Integer.MAX_VALUE),
+            fields.integers("eos_token_id", 0, Integer.MAX_VALUE),
+            // Early Llama exports write -1 for no padding.
+            fields.optionalInteger("pad_token_id", -1, Integer.MAX_VALUE).stream().filter(id -> id >= 0).findFirst(),
+            fields.optionalBool("do_sample"),
+            fields.optionalNumber("temperature", 0, Double.MAX_VALUE, true),
+            fields.optionalInteger("top_k", 0, Integer.MAX_VALUE),
+            fields.optionalNumber("top_p", 0, 1, false),
+            fields.optionalNumber("min_p", 0, 1, true),
+            fields.optionalNumber("repetition_penalty", 0, Double.MAX_VALUE, false),
+            fields.optionalInteger("max_length", 1, Integer.MAX_VALUE),
+            fields.optionalInteger("max_new_tokens", 1, Integer.MAX_VALUE)));
   }
 }

@@ -47,7 +47,7 @@ public record TokenizerConfig(
    * @throws dev.lanes.error.InvalidModelException if a file is not JSON or a field has a value that cannot be
    */
   public static TokenizerConfig load(Path directory) {
-    throw new UnsupportedOperationException();
+    return new TokenizerConfigReader(directory).read();
   }
 
   /** The chat template called {@code default}, or the only one. */
