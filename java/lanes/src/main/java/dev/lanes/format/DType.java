@@ -39,16 +39,6 @@ public enum DType {
     };
   }
 
-  /** The type that a safetensors header calls {@code name} ({@code "F32"}, {@code "BF16"} …). */
-  public static Optional<DType> ofSafetensors(String name) {
-    for (DType type : values()) {
-      if (type.name().equals(name)) {
-        return Optional.of(type);
-      }
-    }
-    return Optional.empty();
-  }
-
   /** The type that config.json calls {@code name} ({@code "float32"}, {@code "torch.bfloat16"} …). */
   public static Optional<DType> ofConfig(String name) {
     String bare = name.startsWith("torch.") ? name.substring("torch.".length()) : name;

@@ -25,6 +25,7 @@ public final class SafetensorsFile implements AutoCloseable {
   public static final int MAX_HEADER_BYTES = 100_000_000;
 
   private static final int LENGTH_BYTES = 8;
+  private static final int HEADER_CHUNK = 1 << 20;
 
   private final Path path;
   private final FileChannel channel;
@@ -84,9 +85,12 @@ public final class SafetensorsFile implements AutoCloseable {
       throw new InvalidModelException(
           path, "header", "has a length of " + length + " bytes, but the file holds " + (size - LENGTH_BYTES) + " after the length");
     }
-    ByteBuffer json = ByteBuffer.allocate((int) length);
-    readFully(channel, json, LENGTH_BYTES);
-    return new SafetensorsHeader(path, json.array(), LENGTH_BYTES + length, size - LENGTH_BYTES - length);
+    byte[] json = new byte[(int) length];
+    // A channel copies through a direct buffer as large as the array it reads into, so read in pieces.
+    for (int from = 0; from < json.length; from += HEADER_CHUNK) {
+      readFully(channel, ByteBuffer.wrap(json, from, Math.min(HEADER_CHUNK, json.length - from)), LENGTH_BYTES + from);
+    }
+    return new SafetensorsHeader(path, json, LENGTH_BYTES + length, size - LENGTH_BYTES - length);
   }
 
   public Path path() {

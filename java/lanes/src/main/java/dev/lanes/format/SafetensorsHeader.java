@@ -1,17 +1,7 @@
 package dev.lanes.format;
 
-import com.fasterxml.jackson.core.JsonFactory;
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.StreamReadConstraints;
 import dev.lanes.error.InvalidModelException;
 import dev.lanes.error.UnsupportedModelException;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.nio.ByteBuffer;
-import java.nio.charset.CharacterCodingException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -19,7 +9,7 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
+import java.util.stream.Collectors;
 
 /**
  * The JSON header of a safetensors file: an object of tensor names, each with dtype, shape and data_offsets [begin, end) from the end of
@@ -29,14 +19,11 @@ final class SafetensorsHeader {
   private static final String METADATA = "__metadata__";
   private static final int MAX_RANK = 64;
 
-  /** Names are not interned or kept in a symbol table: a header may hold a million, each once. */
-  private static final JsonFactory JSON =
-      JsonFactory.builder()
-          .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
-          .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
-          .streamReadConstraints(
-              StreamReadConstraints.builder().maxNestingDepth(Json.MAX_DEPTH).maxNumberLength(100).maxNameLength(1 << 20).build())
-          .build();
+  /** The largest mixtures of experts have half as many, spread over a hundred files. */
+  private static final int MAX_TENSORS = 1 << 18;
+
+  private static final Map<String, DType> DTYPES =
+      Arrays.stream(DType.values()).collect(Collectors.toUnmodifiableMap(DType::name, type -> type));
 
   private final Path file;
   private final long dataOffset;
@@ -67,78 +54,62 @@ final class SafetensorsHeader {
   }
 
   private void parse(byte[] json) {
-    String text;
-    try {
-      text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(json)).toString();
-    } catch (CharacterCodingException e) {
-      throw new InvalidModelException(file, "header", "is not valid UTF-8", e);
+    HeaderScanner scanner = new HeaderScanner(file, json);
+    boolean metadataSeen = false;
+    scanner.expect('{');
+    for (boolean first = true; scanner.more(first, '}'); first = false) {
+      String name = scanner.key();
+      if (!name.equals(METADATA)) {
+        readTensor(scanner, name);
+      } else if (metadataSeen) {
+        throw invalid(METADATA, "appears twice in the header");
+      } else {
+        metadataSeen = true;
+        readMetadata(scanner);
+      }
     }
-    try (JsonParser parser = JSON.createParser(text)) {
-      if (parser.nextToken() != JsonToken.START_OBJECT) {
-        throw invalid("header", "is not a JSON object");
-      }
-      boolean metadataSeen = false;
-      while (parser.nextToken() == JsonToken.FIELD_NAME) {
-        String name = parser.currentName();
-        parser.nextToken();
-        if (!name.equals(METADATA)) {
-          readTensor(parser, name);
-        } else if (metadataSeen) {
-          throw invalid(METADATA, "appears twice in the header");
-        } else {
-          metadataSeen = true;
-          readMetadata(parser);
-        }
-      }
-      if (parser.nextToken() != null) {
-        throw invalid("header", "has text after its JSON object");
-      }
-    } catch (JsonProcessingException e) {
-      String where = Json.where(e.getLocation());
-      throw new InvalidModelException(file, "header", "is not valid JSON at " + where + ": " + Json.firstLine(e.getOriginalMessage()), e);
-    } catch (IOException e) {
-      throw new UncheckedIOException("reading from memory cannot fail", e);
+    if (scanner.peek() != -1) {
+      throw scanner.unexpected("expected nothing behind the JSON object");
     }
   }
 
-  private void readMetadata(JsonParser parser) throws IOException {
-    if (parser.currentToken() != JsonToken.START_OBJECT) {
+  private void readMetadata(HeaderScanner scanner) {
+    if (!scanner.accept('{')) {
       throw invalid(METADATA, "is not an object of strings");
     }
-    while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      String key = parser.currentName();
-      if (parser.nextToken() != JsonToken.VALUE_STRING) {
+    for (boolean first = true; scanner.more(first, '}'); first = false) {
+      String key = scanner.key();
+      if (scanner.peek() != '"') {
         throw invalid(METADATA + "." + shorten(key), "is not a string");
       }
-      if (metadata.put(key, parser.getText()) != null) {
+      if (metadata.put(key, scanner.string()) != null) {
         throw invalid(METADATA + "." + shorten(key), "appears twice");
       }
     }
   }
 
-  private void readTensor(JsonParser parser, String name) throws IOException {
-    if (parser.currentToken() != JsonToken.START_OBJECT) {
+  private void readTensor(HeaderScanner scanner, String name) {
+    if (!scanner.accept('{')) {
       throw invalidTensor(name, "is not an object with dtype, shape and data_offsets");
     }
     DType dtype = null;
     long[] shape = null;
     long[] offsets = null;
-    while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      String field = parser.currentName();
-      parser.nextToken();
-      boolean twice = false;
+    for (boolean first = true; scanner.more(first, '}'); first = false) {
+      String field = scanner.key();
+      boolean twice;
       switch (field) {
         case "dtype" -> {
           twice = dtype != null;
-          dtype = readDtype(parser, name);
+          dtype = readDtype(scanner, name);
         }
         case "shape" -> {
           twice = shape != null;
-          shape = readNumbers(parser, name, field);
+          shape = readNumbers(scanner, name, field);
         }
         case "data_offsets" -> {
           twice = offsets != null;
-          offsets = readNumbers(parser, name, field);
+          offsets = readNumbers(scanner, name, field);
         }
         default -> throw invalidTensor(name, "has an unknown field \"" + shorten(field) + "\"; expected dtype, shape, data_offsets");
       }
@@ -149,42 +120,38 @@ final class SafetensorsHeader {
     if (dtype == null || shape == null || offsets == null) {
       throw invalidTensor(name, "has no " + (dtype == null ? "dtype" : shape == null ? "shape" : "data_offsets"));
     }
+    if (tensors.size() == MAX_TENSORS) {
+      throw new UnsupportedModelException(file, item(name), "is one of more than " + MAX_TENSORS + " tensors, the most that one file may hold");
+    }
     if (tensors.put(name, checked(name, dtype, shape, offsets)) != null) {
       throw invalidTensor(name, "appears twice in the header");
     }
   }
 
-  private DType readDtype(JsonParser parser, String name) throws IOException {
-    if (parser.currentToken() != JsonToken.VALUE_STRING) {
+  private DType readDtype(HeaderScanner scanner, String name) {
+    if (scanner.peek() != '"') {
       throw invalidTensor(name, "has a dtype that is not a string");
     }
-    String text = parser.getText();
-    Optional<DType> dtype = DType.ofSafetensors(text);
-    if (dtype.isEmpty()) {
+    String text = scanner.string();
+    DType dtype = DTYPES.get(text);
+    if (dtype == null) {
       throw new UnsupportedModelException(
           file, item(name), "has the unknown dtype \"" + shorten(text) + "\"; known: " + Arrays.toString(DType.values()));
     }
-    return dtype.get();
+    return dtype;
   }
 
   /** A list of whole numbers from 0 to 2^63 - 1. */
-  private long[] readNumbers(JsonParser parser, String name, String field) throws IOException {
-    if (parser.currentToken() != JsonToken.START_ARRAY) {
+  private long[] readNumbers(HeaderScanner scanner, String name, String field) {
+    if (!scanner.accept('[')) {
       throw invalidTensor(name, "has a " + field + " that is not a list of whole numbers");
     }
     long[] numbers = new long[4];
     int count = 0;
-    for (JsonToken token = parser.nextToken(); token != JsonToken.END_ARRAY; token = parser.nextToken()) {
-      if (token != JsonToken.VALUE_NUMBER_INT) {
-        throw invalidTensor(name, "has a " + field + " with " + (token == null ? "no end" : shorten(parser.getText()))
-            + " in it, expected whole numbers");
-      }
-      if (parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER) {
-        throw invalidTensor(name, "has a " + field + " with " + shorten(parser.getText()) + " in it, which overflows 64 bits");
-      }
-      long number = parser.getLongValue();
-      if (number < 0) {
-        throw invalidTensor(name, "has a " + field + " with the negative number " + number + " in it");
+    for (boolean first = true; scanner.more(first, ']'); first = false) {
+      String odd = scanner.isNumber() ? scanner.oddNumber() : "something else";
+      if (odd != null) {
+        throw invalidTensor(name, "has a " + field + " with " + odd + " in it, expected whole numbers from 0 to 2^63 - 1");
       }
       if (count == MAX_RANK) {
         throw invalidTensor(name, "has a " + field + " of more than " + MAX_RANK + " numbers");
@@ -192,7 +159,7 @@ final class SafetensorsHeader {
       if (count == numbers.length) {
         numbers = Arrays.copyOf(numbers, 2 * count);
       }
-      numbers[count++] = number;
+      numbers[count++] = scanner.number();
     }
     return Arrays.copyOf(numbers, count);
   }
