@@ -64,6 +64,24 @@ final class JsonFields {
     return node.get(field);
   }
 
+  /** The full name of a field, as messages have it. */
+  String path(String field) {
+    return prefix + field;
+  }
+
+  /** The elements of a list; none when the field is absent or null. */
+  List<JsonNode> elements(String field) {
+    if (!has(field)) {
+      return List.of();
+    }
+    if (!node.get(field).isArray()) {
+      throw invalid(field, "is " + Json.show(node.get(field)) + ", expected a list");
+    }
+    List<JsonNode> list = new ArrayList<>();
+    node.get(field).forEach(list::add);
+    return list;
+  }
+
   /** A whole number in [min, max]; {@code fallback} when the field is absent, a refusal when it is null. */
   int integer(String field, int fallback, int min, int max) {
     return node.has(field) ? integer(field, node.get(field), min, max) : fallback;

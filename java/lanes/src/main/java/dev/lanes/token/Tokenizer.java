@@ -13,7 +13,7 @@ public interface Tokenizer extends AutoCloseable {
    * @throws dev.lanes.error.InvalidModelException if a file is damaged
    */
   static Optional<Tokenizer> load(Path directory) {
-    throw new UnsupportedOperationException();
+    return HuggingFaceTokenizer.load(directory).map(tokenizer -> tokenizer);
   }
 
   /**
