@@ -8,14 +8,28 @@
 
 #include <stdint.h>
 
+#include "ops/attention.h"
+#include "ops/combine.h"
 #include "ops/embed.h"
+#include "ops/gate.h"
+#include "ops/kv_write.h"
 #include "ops/linear.h"
+#include "ops/norm.h"
+#include "ops/rope.h"
+#include "ops/sample.h"
 #include "ops/weight.h"
 
-#define LANES_FOR_EACH_OP(X) \
-  X(weight, WeightKernel)    \
-  X(embed, EmbedKernel)      \
-  X(linear, LinearKernel)
+#define LANES_FOR_EACH_OP(X)    \
+  X(weight, WeightKernel)       \
+  X(embed, EmbedKernel)         \
+  X(linear, LinearKernel)       \
+  X(norm, NormKernel)           \
+  X(rope, RopeKernel)           \
+  X(kv_write, KvWriteKernel)    \
+  X(attention, AttentionKernel) \
+  X(gate, GateKernel)           \
+  X(combine, CombineKernel)     \
+  X(sample, SampleKernel)
 
 namespace lanes {
 

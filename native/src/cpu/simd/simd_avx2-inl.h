@@ -89,6 +89,9 @@ static inline F32 ToFloat(I32 a) { return {_mm256_cvtepi32_ps(a.v)}; }
 static inline F32 AsFloat(I32 a) { return {_mm256_castsi256_ps(a.v)}; }
 static inline I32 AsInt(F32 a) { return {_mm256_castps_si256(a.v)}; }
 
+// Lanes 1, 0, 3, 2, …
+static inline F32 SwapNeighbours(F32 a) { return {_mm256_permute_ps(a.v, 0xB1)}; }
+
 // In a fixed order: halves of the vector are added until one lane is left.
 static inline float ReduceAdd(F32 a) {
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));

@@ -75,6 +75,8 @@ static inline F32 ToFloat(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 static inline F32 AsFloat(I32 a) { return {_mm512_castsi512_ps(a.v)}; }
 static inline I32 AsInt(F32 a) { return {_mm512_castps_si512(a.v)}; }
 
+static inline F32 SwapNeighbours(F32 a) { return {_mm512_permute_ps(a.v, 0xB1)}; }
+
 static inline float ReduceAdd(F32 a) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));

@@ -1,0 +1,90 @@
+#include <algorithm>
+#include <vector>
+
+#include "abi/check.h"
+#include "ops/kv_pool.h"
+
+using namespace lanes;
+
+namespace {
+
+void CheckSlots(const lanes_kv_write_params& p) {
+  const int64_t slots = static_cast<int64_t>(p.pool->pages) * LANES_PAGE_TOKENS;
+  bool ascending = true;
+  int64_t last = -1;
+  for (int64_t t = 0; t < p.tokens; ++t) {
+    const int64_t slot = p.slots[t];
+    if (slot < -1 || slot >= slots) {
+      ThrowInvalid("slots[%lld] is %lld: expected -1 to %lld", static_cast<long long>(t), static_cast<long long>(slot),
+                   static_cast<long long>(slots - 1));
+    }
+    if (slot < 0) continue;
+    ascending = ascending && slot > last;
+    last = slot;
+  }
+  if (ascending) return;
+  std::vector<int64_t> sorted;
+  sorted.reserve(static_cast<size_t>(p.tokens));
+  std::copy_if(p.slots, p.slots + p.tokens, std::back_inserter(sorted), [](int64_t slot) { return slot >= 0; });
+  std::sort(sorted.begin(), sorted.end());
+  const auto repeated = std::adjacent_find(sorted.begin(), sorted.end());
+  if (repeated != sorted.end()) ThrowInvalid("slots holds %lld twice", static_cast<long long>(*repeated));
+}
+
+}  // namespace
+
+int32_t lanes_kv_pool_create(const lanes_kv_pool_params* params, lanes_kv_pool** out) {
+  return Guard("lanes_kv_pool_create", [&] {
+    CheckOut(out, "out");
+    *out = nullptr;
+    lanes_kv_pool* pool = CreateKvPool(ReadParams(params));
+    try {
+      AddHandle(pool, HandleKind::kKvPool);
+    } catch (...) {
+      DestroyKvPool(pool);
+      throw;
+    }
+    *out = pool;
+  });
+}
+
+int32_t lanes_kv_pool_destroy(lanes_kv_pool* pool) {
+  return Guard("lanes_kv_pool_destroy", [&] {
+    if (pool == nullptr) return;
+    RemoveHandle(pool, HandleKind::kKvPool, "pool");
+    DestroyKvPool(pool);
+  });
+}
+
+int32_t lanes_kv_pool_bytes(const lanes_kv_pool_params* params, uint64_t* bytes) {
+  return Guard("lanes_kv_pool_bytes", [&] {
+    if (bytes == nullptr) ThrowInvalid("bytes is NULL");
+    *bytes = static_cast<uint64_t>(KvPoolBytes(ReadParams(params)));
+  });
+}
+
+int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page) {
+  return Guard("lanes_kv_page_poison", [&] {
+    const Pinned<lanes_kv_pool> pinned(pool, "pool");
+    CheckRange(page, 0, pool->pages - 1, "page");
+    PoisonKvPage(pool, page);
+  });
+}
+
+int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_params* params) {
+  return Guard("lanes_kv_write", [&] {
+    const Pinned<lanes_runtime> pinned(runtime, "runtime");
+    const lanes_kv_write_params p = ReadParams(params);
+    const Pinned<lanes_kv_pool> pool(p.pool, "pool");
+    CheckRange(p.layer, 0, pool->layers - 1, "layer");
+    CheckRange(p.tokens, 0, INT64_MAX, "tokens");
+    const int64_t width = static_cast<int64_t>(pool->kv_heads) * pool->head_dim;
+    CheckArray(p.slots, p.slots_len, p.tokens, "slots");
+    CheckMatrix(p.k, p.k_len, p.tokens, width, p.k_stride, "k");
+    CheckMatrix(p.v, p.v_len, p.tokens, width, p.v_stride, "v");
+    CheckSlots(p);
+    if (p.tokens == 0) return;
+    const Turn turn(*pinned);
+    turn.kernels().kv_write->run(turn.context(), p);
+  });
+}

@@ -1,0 +1,362 @@
+// Fused attention over pages (Dao et al. 2022; Milakov and Gimelshein 2018): one item of the work list at a time, tile by
+// tile. Rows are taken in strips of kRows, so that both products run on register tiles; a strip's scores stay in the
+// first-level cache. Include after the SIMD layer.
+#include "core/parallel.h"
+#include "cpu/attention/mask.h"
+#include "cpu/attention/tile-inl.h"
+#include "cpu/attention/softmax-inl.h"
+#include "ops/attention.h"
+
+namespace lanes {
+namespace LANES_ISA {
+
+// What a worker keeps of the rows of its item. `maximum` and `sum` close a part; while it grows its sums are in `lane_sums`.
+struct RowStates {
+  float* maximum;    // [rows]
+  float* sum;        // [rows]
+  float* lane_sums;  // [rows, kLanes]
+  float* output;     // [rows, value_cols]
+};
+
+struct Workspace {
+  float* q;       // strips of packed queries [dims][rows of the strip], times scale * log2(e)
+  float* q_sink;  // the same for the keys that are attention sinks
+  VisibleKeys* visible;  // [rows]
+  RowStates whole;  // parts merged so far
+  RowStates part;   // the part that grows
+  float* scores;       // [kRows][kTileKeys]
+  float* sink_scores;  // [kRows][kTileKeys]
+};
+
+static inline int64_t AlignedFloats(int64_t floats) { return (floats + 15) / 16 * 16; }
+
+// With a null base: how many floats a workspace takes.
+static inline int64_t LayOut(float* base, const lanes_attention_params& p, int64_t rows, Workspace* w) {
+  int64_t used = 0;
+  const auto take = [&used, base](int64_t floats) {
+    float* at = base + used;
+    used += AlignedFloats(floats);
+    return at;
+  };
+  const int64_t dims = p.pool->key_dims, cols = p.pool->value_cols;
+  w->q = take(rows * dims);
+  w->q_sink = take(p.q_sink ? rows * dims : 0);
+  w->visible = reinterpret_cast<VisibleKeys*>(take(rows * static_cast<int64_t>(sizeof(VisibleKeys) / sizeof(float))));
+  w->whole = {take(rows), take(rows), take(rows * kLanes), take(rows * cols)};
+  w->part = {take(rows), take(rows), take(rows * kLanes), take(rows * cols)};
+  w->scores = take(kRows * kTileKeys);
+  w->sink_scores = take(kRows * kTileKeys);
+  return used;
+}
+
+template <class T>
+class ItemRunner {
+ public:
+  ItemRunner(const lanes_attention_params& params, const Workspace& workspace, const AttentionItem& work, float* partial_data)
+      : p_(params),
+        pool_(*params.pool),
+        w_(workspace),
+        item_(work),
+        partials_(partial_data),
+        group_(p_.heads / pool_.kv_heads),
+        first_token_(p_.q_begin[item_.sequence]),
+        sinks_(p_.sinks != nullptr && p_.q_sink != nullptr ? p_.sinks[item_.sequence] : 0),
+        pages_(p_.page_table + item_.sequence * p_.page_table_stride) {}
+
+  void Run() {
+    FindVisible();
+    Pack(p_.q, w_.q);
+    if (sinks_ > 0) Pack(p_.q_sink, w_.q_sink);
+    bool begun = false;
+    for (int64_t split = item_.split_begin; split < item_.split_end; ++split) {
+      if (!RunSplit(split, begun ? w_.part : w_.whole)) continue;
+      if (begun) Merge();
+      begun = true;
+    }
+    if (item_.partial < 0) {
+      WriteOutput(w_.whole);
+    } else {
+      WritePartial(w_.whole);
+    }
+  }
+
+ private:
+  int64_t Token(int64_t row) const { return (item_.row_begin + row) / group_; }
+  const float* Input(const float* base, int64_t row) const {
+    return base + (first_token_ + Token(row)) * p_.q_stride + HeadOffset(row);
+  }
+  int64_t HeadOffset(int64_t row) const {
+    return (item_.kv_head * group_ + (item_.row_begin + row) % group_) * pool_.head_dim;
+  }
+
+  void FindVisible() const {
+    const int64_t queries = p_.q_begin[item_.sequence + 1] - first_token_;
+    const int64_t base = p_.kv_len[item_.sequence] - queries;
+    for (int64_t r = 0; r < item_.rows; ++r) w_.visible[r] = VisibleTo(p_, item_.sequence, base + Token(r));
+  }
+
+  void Pack(const float* from, float* to) const {
+    const float factor = static_cast<float>(p_.scale * 1.4426950408889634);
+    for (int64_t strip = 0; strip < item_.rows; strip += kRows) {
+      const int64_t rows = item_.rows - strip < kRows ? item_.rows - strip : kRows;
+      float* packed = to + strip * pool_.key_dims;
+      for (int64_t r = 0; r < rows; ++r) {
+        const float* x = Input(from, strip + r);
+        for (int64_t d = 0; d < pool_.key_dims; ++d) packed[d * rows + r] = d < pool_.head_dim ? x[d] * factor : 0.0f;
+      }
+    }
+  }
+
+  // False when no row sees a key of this split.
+  bool RunSplit(int64_t split, const RowStates& states) const {
+    constexpr int64_t kTiles = LANES_SPLIT_TOKENS / kTileKeys;
+    const VisibleKeys& earliest = w_.visible[0];
+    const VisibleKeys& latest = w_.visible[item_.rows - 1];
+    const int64_t begin = split * kTiles, end = begin + kTiles;
+    const int64_t window_begin = earliest.begin / kTileKeys, window_end = (latest.end + kTileKeys - 1) / kTileKeys;
+    const int64_t sink_end = Lesser((latest.sink_end + kTileKeys - 1) / kTileKeys, window_begin);
+    const int64_t first = window_begin > begin ? window_begin : begin, last = Lesser(window_end, end);
+    if (begin >= sink_end && first >= last) return false;
+    for (int64_t r = 0; r < item_.rows; ++r) states.maximum[r] = -__builtin_inff();
+    Clear(states.lane_sums, static_cast<int64_t>(item_.rows) * kLanes);
+    Clear(states.output, static_cast<int64_t>(item_.rows) * pool_.value_cols);
+    for (int64_t tile = begin; tile < Lesser(sink_end, end); ++tile) RunTile(tile, states);
+    for (int64_t tile = first; tile < last; ++tile) RunTile(tile, states);
+    for (int64_t r = 0; r < item_.rows; ++r) states.sum[r] = ReduceAdd(Load(states.lane_sums + r * kLanes));
+    return true;
+  }
+
+  static int64_t Lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+  static void Clear(float* data, int64_t floats) {
+    for (int64_t i = 0; i < floats; i += kLanes) Store(data + i, Zero());
+  }
+
+  void RunTile(int64_t tile, const RowStates& states) const {
+    const unsigned char* block = KvBlock(&pool_, p_.layer, pages_[tile], item_.kv_head);
+    const T* keys = reinterpret_cast<const T*>(block);
+    const T* values = reinterpret_cast<const T*>(block + pool_.key_bytes);
+    const int64_t key = tile * kTileKeys;
+    for (int64_t strip = 0; strip < item_.rows; strip += kRows) {
+      const int rows = static_cast<int>(Lesser(kRows, item_.rows - strip));
+      const VisibleKeys& earliest = w_.visible[strip];
+      const VisibleKeys& latest = w_.visible[strip + rows - 1];
+      const bool seen = key < latest.sink_end || (key < latest.end && key + kTileKeys > earliest.begin);
+      if (!seen) continue;
+      if (latest.begin <= key && earliest.end >= key + kTileKeys) {
+        RunWholeStrip(key, strip, rows, keys, values, states);
+      } else {
+        RunMaskedStrip(key, strip, rows, keys, values, states);
+      }
+    }
+  }
+
+  // Every row sees every key.
+  void RunWholeStrip(int64_t key, int64_t strip, int rows, const T* keys, const T* values, const RowStates& states) const {
+    float alpha[kRows];
+    Scores(key, strip, rows, keys, 0, kTileKeys);
+    for (int r = 0; r < rows; ++r) alpha[r] = Softmax(strip + r, r, states);
+    Values(rows, w_.scores, values, 0, kTileKeys, alpha, states.output + strip * pool_.value_cols);
+  }
+
+  // Each row sees its own part of the tile: before a window's begin, behind its last key, or between sinks_ and window it
+  // must not even meet a zero weight times a value.
+  void RunMaskedStrip(int64_t key, int64_t strip, int rows, const T* keys, const T* values, const RowStates& states) const {
+    KeySpan sink[kRows], window[kRows];
+    float alpha[kRows];
+    int lowest = kTileKeys, highest = 0;     // of all keys that a row sees
+    int common_begin = 0, common_end = kTileKeys;  // keys that all rows see
+    for (int r = 0; r < rows; ++r) {
+      const VisibleKeys& visible = w_.visible[strip + r];
+      sink[r] = SpanOf(key, 0, visible.sink_end);
+      window[r] = SpanOf(key, visible.begin, visible.end);
+      Cover(sink[r], &lowest, &highest);
+      Cover(window[r], &lowest, &highest);
+      // A row that sees sinks_ here shares nothing with the others.
+      const bool split = sink[r].begin < sink[r].end;
+      if (window[r].begin > common_begin) common_begin = window[r].begin;
+      if (split || window[r].end < common_end) common_end = split ? 0 : window[r].end;
+    }
+    Scores(key, strip, rows, keys, lowest, highest);
+    for (int r = 0; r < rows; ++r) {
+      if (sink[r].begin == sink[r].end && window[r].begin == window[r].end) {
+        alpha[r] = 1.0f;
+        continue;
+      }
+      MaskScores(w_.scores + r * kTileKeys, sink[r], window[r]);
+      alpha[r] = Softmax(strip + r, r, states);
+    }
+    float* output = states.output + strip * pool_.value_cols;
+    if (common_begin >= common_end) {
+      for (int r = 0; r < rows; ++r) {
+        RowValues(r, values, sink[r].begin, sink[r].end, &alpha[r], output);
+        RowValues(r, values, window[r].begin, window[r].end, &alpha[r], output);
+      }
+      return;
+    }
+    for (int r = 0; r < rows; ++r) RowValues(r, values, window[r].begin, common_begin, &alpha[r], output);
+    Values(rows, w_.scores, values, common_begin, common_end, alpha, output);
+    for (int r = 0; r < rows; ++r) {
+      alpha[r] = 1.0f;
+      RowValues(r, values, common_end, window[r].end, &alpha[r], output);
+    }
+  }
+
+  static void Cover(const KeySpan& span, int* lowest, int* highest) {
+    if (span.begin == span.end) return;
+    if (span.begin < *lowest) *lowest = span.begin;
+    if (span.end > *highest) *highest = span.end;
+  }
+
+  // Adds keys [begin, end) to row r of a strip; the factor is used up by the first part that is not empty.
+  void RowValues(int r, const T* values, int begin, int end, float* alpha, float* output) const {
+    if (begin >= end) return;
+    TileFunctions<T>::kValue[0](w_.scores + r * kTileKeys, values, pool_.value_cols, begin, end, alpha,
+                                output + r * static_cast<int64_t>(pool_.value_cols));
+    *alpha = 1.0f;
+  }
+
+  void Values(int rows, const float* weights, const T* values, int begin, int end, const float* alpha, float* output) const {
+    TileFunctions<T>::kValue[rows - 1](weights, values, pool_.value_cols, begin, end, alpha, output);
+  }
+
+  // Scores of a strip with keys [begin, end) of the tile, and with whatever shares their vectors.
+  void Scores(int64_t key, int64_t strip, int rows, const T* keys, int begin, int end) const {
+    const int from = begin / kLanes, to = (end + kLanes - 1) / kLanes;
+    const auto score = TileFunctions<T>::kScore[rows - 1];
+    const int64_t packed = strip * pool_.key_dims;
+    if (key >= sinks_) {
+      score(w_.q + packed, keys, pool_.key_dims, from, to, w_.scores);
+      return;
+    }
+    score(w_.q_sink + packed, keys, pool_.key_dims, from, to, w_.scores);
+    if (key + end <= sinks_) return;
+    score(w_.q + packed, keys, pool_.key_dims, from, to, w_.sink_scores);
+    for (int r = 0; r < rows; ++r) {
+      for (int64_t j = sinks_ - key; j < end; ++j) w_.scores[r * kTileKeys + j] = w_.sink_scores[r * kTileKeys + j];
+    }
+  }
+
+  static void MaskScores(float* scores, const KeySpan& sink, const KeySpan& window) {
+    for (int j = 0; j < kTileKeys; ++j) {
+      const bool seen = (j >= sink.begin && j < sink.end) || (j >= window.begin && j < window.end);
+      scores[j] = seen ? scores[j] : -__builtin_inff();
+    }
+  }
+
+  float Softmax(int64_t row, int r, const RowStates& states) const {
+    return SoftmaxTile(w_.scores + r * kTileKeys, states.maximum + row, states.lane_sums + row * kLanes);
+  }
+
+  void Merge() const {
+    const int64_t cols = pool_.value_cols;
+    for (int64_t r = 0; r < item_.rows; ++r) {
+      MergeRow(w_.whole.maximum + r, w_.whole.sum + r, w_.whole.output + r * cols, w_.part.maximum[r], w_.part.sum[r],
+               w_.part.output + r * cols, pool_.value_cols);
+    }
+  }
+
+  void WritePartial(const RowStates& states) const {
+    const int64_t cols = pool_.value_cols;
+    float* to = partials_ + item_.partial;
+    for (int64_t i = 0; i < item_.rows * cols; i += kLanes) Store(to + i, Load(states.output + i));
+    to += item_.rows * cols;
+    for (int64_t r = 0; r < item_.rows; ++r) {
+      to[r] = states.maximum[r];
+      to[item_.rows + r] = states.sum[r];
+    }
+  }
+
+  void WriteOutput(const RowStates& states) const {
+    for (int64_t r = 0; r < item_.rows; ++r) WriteRow(r, states.output + r * pool_.value_cols, states.sum[r]);
+  }
+
+ public:
+  void WriteRow(int64_t row, const float* output, float sum) const {
+    float* out = p_.out + (first_token_ + Token(row)) * p_.out_stride + HeadOffset(row);
+    const F32 divisor = Set(sum);
+    int64_t d = 0;
+    for (; d + kLanes <= pool_.head_dim; d += kLanes) Store(out + d, Div(Load(output + d), divisor));
+    if (d < pool_.head_dim) StoreN(out + d, Div(Load(output + d), divisor), pool_.head_dim - d);
+  }
+
+ private:
+  const lanes_attention_params& p_;
+  const lanes_kv_pool& pool_;
+  const Workspace& w_;
+  const AttentionItem& item_;
+  float* const partials_;
+  const int64_t group_;
+  const int64_t first_token_;
+  const int64_t sinks_;  // keys below this are scored with q_sink
+  const int32_t* const pages_;
+};
+
+static void RunItem(const lanes_attention_params& p, const Workspace& w, const AttentionItem& item, float* partials) {
+  if (p.pool->dtype == LANES_F32) {
+    ItemRunner<float>(p, w, item, partials).Run();
+  } else {
+    ItemRunner<uint16_t>(p, w, item, partials).Run();
+  }
+}
+
+// Parts of the same rows, in order; the first one takes the others in.
+static void RunMerge(const lanes_attention_params& p, const Workspace& w, const AttentionItem* items, const AttentionMerge& merge,
+                     float* partials) {
+  const AttentionItem& first = items[merge.item_begin];
+  const int64_t cols = p.pool->value_cols;
+  const ItemRunner<float> writer(p, w, first, partials);
+  float* output = partials + first.partial;
+  float* maximum = output + first.rows * cols;
+  float* sum = maximum + first.rows;
+  for (int64_t i = merge.item_begin + 1; i < merge.item_end; ++i) {
+    const float* later = partials + items[i].partial;
+    const float* later_maximum = later + first.rows * cols;
+    for (int64_t r = 0; r < first.rows; ++r) {
+      MergeRow(maximum + r, sum + r, output + r * cols, later_maximum[r], later_maximum[first.rows + r], later + r * cols,
+               p.pool->value_cols);
+    }
+  }
+  for (int64_t r = 0; r < first.rows; ++r) writer.WriteRow(r, output + r * cols, sum[r]);
+}
+
+static void AttentionRun(OpContext& context, const lanes_attention_params& p) {
+  const int workers = Workers(context);
+  AttentionPlan plan = {};
+  const auto bytes = [](int64_t count, int64_t size) { return (count * size + 63) / 64 * 64; };
+  const int64_t order_bytes = bytes(p.sequences, sizeof(AttentionOrder));
+  plan.order = static_cast<AttentionOrder*>(Scratch(context, order_bytes));
+  PlanAttention(p, workers, &plan);
+  Workspace sizes;
+  const int64_t workspace = LayOut(nullptr, p, plan.max_rows, &sizes);
+  const int64_t item_bytes = bytes(plan.item_count, sizeof(AttentionItem));
+  const int64_t merge_bytes = bytes(plan.merge_count, sizeof(AttentionMerge));
+  const int64_t partial_bytes = bytes(plan.partial_floats, sizeof(float));
+  char* scratch = static_cast<char*>(
+      Scratch(context, order_bytes + item_bytes + merge_bytes + partial_bytes + workers * bytes(workspace, sizeof(float))));
+  plan.order = reinterpret_cast<AttentionOrder*>(scratch);
+  plan.items = reinterpret_cast<AttentionItem*>(scratch + order_bytes);
+  plan.merges = reinterpret_cast<AttentionMerge*>(scratch + order_bytes + item_bytes);
+  float* partials = reinterpret_cast<float*>(scratch + order_bytes + item_bytes + merge_bytes);
+  float* workspaces = reinterpret_cast<float*>(scratch + order_bytes + item_bytes + merge_bytes + partial_bytes);
+  PlanAttention(p, workers, &plan);
+  int64_t next = 0;
+  ParallelFor(context, workers, 1, [&](int64_t, int64_t, int worker) {
+    Workspace w;
+    LayOut(workspaces + worker * AlignedFloats(workspace), p, plan.max_rows, &w);
+    // Largest first, whoever is free: in the order of the list.
+    while (true) {
+      const int64_t i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
+      if (i >= plan.item_count) break;
+      RunItem(p, w, plan.items[i], partials);
+    }
+  });
+  ParallelFor(context, plan.merge_count, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) RunMerge(p, sizes, plan.items, plan.merges[i], partials);
+  });
+}
+
+extern const AttentionKernel attention_kernel;
+const AttentionKernel attention_kernel = {AttentionRun};
+
+}  // namespace LANES_ISA
+}  // namespace lanes

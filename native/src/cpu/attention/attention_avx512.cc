@@ -1,0 +1,3 @@
+#define LANES_ISA avx512
+#include "cpu/simd/simd_avx512-inl.h"
+#include "cpu/attention/attention-inl.h"

@@ -1,0 +1,56 @@
+// Gated activation. Include after the SIMD layer and its math.
+#include "ops/gate.h"
+
+namespace lanes {
+namespace LANES_ISA {
+namespace {
+
+template <int32_t kActivation>
+void GateRow(const float* gate, const float* up, int64_t cols, float* y) {
+  int64_t i = 0;
+  for (; i + kLanes <= cols; i += kLanes) Store(y + i, Mul(Activate(kActivation, Load(gate + i)), Load(up + i)));
+  const int64_t left = cols - i;
+  if (left > 0) StoreN(y + i, Mul(Activate(kActivation, LoadN(gate + i, left)), LoadN(up + i, left)), left);
+}
+
+using GateRowFunction = void (*)(const float* gate, const float* up, int64_t cols, float* y);
+
+GateRowFunction GateRowFor(int32_t activation) {
+  switch (activation) {
+    case LANES_ACTIVATION_SILU:
+      return GateRow<LANES_ACTIVATION_SILU>;
+    case LANES_ACTIVATION_GELU:
+      return GateRow<LANES_ACTIVATION_GELU>;
+    case LANES_ACTIVATION_GELU_TANH:
+      return GateRow<LANES_ACTIVATION_GELU_TANH>;
+    case LANES_ACTIVATION_RELU:
+      return GateRow<LANES_ACTIVATION_RELU>;
+    case LANES_ACTIVATION_TANH:
+      return GateRow<LANES_ACTIVATION_TANH>;
+    default:
+      return GateRow<LANES_ACTIVATION_NONE>;
+  }
+}
+
+void GateRun(OpContext& context, const lanes_gate_params& p) {
+  // Pieces of rows, so that a single row is shared out too.
+  constexpr int64_t kPiece = 2048;
+  const int64_t pieces = (p.cols + kPiece - 1) / kPiece;
+  const GateRowFunction function = GateRowFor(p.activation);
+  const int64_t grain = p.cols >= kPiece ? 1 : kPiece / p.cols;
+  ParallelFor(context, p.rows * pieces, grain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t row = i / pieces, col = i % pieces * kPiece;
+      const int64_t cols = p.cols - col < kPiece ? p.cols - col : kPiece;
+      function(p.gate + row * p.gate_stride + col, p.up + row * p.up_stride + col, cols, p.y + row * p.y_stride + col);
+    }
+  });
+}
+
+}  // namespace
+
+extern const GateKernel gate_kernel;
+const GateKernel gate_kernel = {GateRun};
+
+}  // namespace LANES_ISA
+}  // namespace lanes

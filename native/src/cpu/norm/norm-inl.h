@@ -1,0 +1,97 @@
+// LayerNorm and RMSNorm, row by row. Include after the SIMD layer.
+#include "lanes/lanes.h"
+#include "ops/norm.h"
+
+namespace lanes {
+namespace LANES_ISA {
+namespace {
+
+// Independent partial sums hide the latency of the additions; they are added up in a fixed order.
+constexpr int kNormSums = 4;
+
+struct NormRow {
+  const float* x;
+  const float* residual;  // or null
+  const float* weight;
+  const float* bias;  // or null
+  float* y;
+  int64_t cols;
+
+  // Lanes behind the row's end read as 0.
+  F32 Input(int64_t i) const {
+    const int64_t left = cols - i;
+    if (left >= kLanes) return residual ? Add(Load(x + i), Load(residual + i)) : Load(x + i);
+    return residual ? Add(LoadN(x + i, left), LoadN(residual + i, left)) : LoadN(x + i, left);
+  }
+};
+
+// Sum over the row of f(vector, valid lanes).
+template <class F>
+inline float SumRow(const NormRow& row, const F& f) {
+  F32 sums[kNormSums] = {Zero(), Zero(), Zero(), Zero()};
+  int64_t i = 0;
+  for (; i + kNormSums * kLanes <= row.cols; i += kNormSums * kLanes) {
+    for (int s = 0; s < kNormSums; ++s) sums[s] = f(row.Input(i + s * kLanes), i + s * kLanes, sums[s]);
+  }
+  for (int s = 0; i < row.cols; i += kLanes, ++s) sums[s] = f(row.Input(i), i, sums[s]);
+  return ReduceAdd(Add(Add(sums[0], sums[1]), Add(sums[2], sums[3])));
+}
+
+inline void StoreRow(float* to, int64_t i, int64_t cols, F32 value) {
+  if (cols - i >= kLanes) {
+    Store(to + i, value);
+  } else {
+    StoreN(to + i, value, cols - i);
+  }
+}
+
+inline F32 LoadRow(const float* from, int64_t i, int64_t cols) {
+  return cols - i >= kLanes ? Load(from + i) : LoadN(from + i, cols - i);
+}
+
+void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum) {
+  if (sum != nullptr) {
+    // From here on the row is what has been stored: y may overwrite x or the residual.
+    for (int64_t i = 0; i < row.cols; i += kLanes) StoreRow(sum, i, row.cols, row.Input(i));
+    row.x = sum;
+    row.residual = nullptr;
+  }
+  const float count = static_cast<float>(row.cols);
+  F32 mean = Zero();
+  float squares;
+  if (kind == LANES_NORM_LAYER) {
+    mean = Set(SumRow(row, [](F32 x, int64_t, F32 s) { return Add(s, x); }) / count);
+    squares = SumRow(row, [&row, mean](F32 x, int64_t i, F32 s) {
+      F32 centred = Sub(x, mean);
+      if (row.cols - i < kLanes) centred = Select(FirstLanes(row.cols - i), centred, Zero());
+      return Fma(centred, centred, s);
+    });
+  } else {
+    squares = SumRow(row, [](F32 x, int64_t, F32 s) { return Fma(x, x, s); });
+  }
+  const F32 scale = Div(Set(1.0f), Sqrt(Set(squares / count + epsilon)));
+  for (int64_t i = 0; i < row.cols; i += kLanes) {
+    const F32 normal = Mul(Sub(row.Input(i), mean), scale), weight = LoadRow(row.weight, i, row.cols);
+    const F32 value = row.bias ? Fma(normal, weight, LoadRow(row.bias, i, row.cols)) : Mul(normal, weight);
+    StoreRow(row.y, i, row.cols, value);
+  }
+}
+
+void NormRun(OpContext& context, const lanes_norm_params& p) {
+  const int64_t grain = p.cols >= 4096 ? 1 : 4096 / p.cols;
+  ParallelFor(context, p.rows, grain, [&p](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) {
+      const NormRow row = {p.x + i * p.x_stride, p.residual ? p.residual + i * p.residual_stride : nullptr, p.weight, p.bias,
+                           p.y + i * p.y_stride, p.cols};
+      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr);
+    }
+  });
+}
+
+}  // namespace
+
+extern const NormKernel norm_kernel;
+const NormKernel norm_kernel = {NormRun};
+
+}  // namespace LANES_ISA
+}  // namespace lanes

@@ -1,0 +1,4 @@
+#define LANES_ISA avx2
+#include "cpu/simd/simd_avx2-inl.h"
+#include "cpu/simd/math-inl.h"
+#include "cpu/sample/sample-inl.h"

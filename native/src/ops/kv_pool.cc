@@ -1,0 +1,68 @@
+#include "ops/kv_pool.h"
+
+#include <cstring>
+#include <memory>
+
+#include "core/memory.h"
+#include "core/numeric.h"
+
+namespace lanes {
+namespace {
+
+void CheckField(int32_t value, int32_t highest, const char* name) {
+  if (value < 1 || value > highest) ThrowInvalid("%s is %d: expected 1 to %d", name, value, highest);
+}
+
+// All but the memory.
+lanes_kv_pool Layout(const lanes_kv_pool_params& params) {
+  CheckField(params.pages, INT32_MAX, "pages");
+  CheckField(params.layers, INT32_MAX, "layers");
+  CheckField(params.kv_heads, INT32_MAX, "kv_heads");
+  CheckField(params.head_dim, LANES_MAX_HEAD_DIM, "head_dim");
+  if (params.dtype != LANES_F32 && params.dtype != LANES_BF16) {
+    ThrowInvalid("dtype is %d (%s): KV pages are f32 (%d) or bf16 (%d)", params.dtype, DtypeName(params.dtype), LANES_F32,
+                 LANES_BF16);
+  }
+  lanes_kv_pool pool = {};
+  pool.pages = params.pages;
+  pool.layers = params.layers;
+  pool.kv_heads = params.kv_heads;
+  pool.head_dim = params.head_dim;
+  pool.dtype = params.dtype;
+  pool.key_dims = static_cast<int32_t>(params.dtype == LANES_BF16 ? RoundUp(params.head_dim, 2) : params.head_dim);
+  pool.value_cols = static_cast<int32_t>(RoundUp(params.head_dim, 16));
+  pool.key_bytes = DtypeBytes(params.dtype) * LANES_PAGE_TOKENS * pool.key_dims;
+  pool.block_bytes = pool.key_bytes + DtypeBytes(params.dtype) * LANES_PAGE_TOKENS * pool.value_cols;
+  return pool;
+}
+
+// Of one page of one layer; fits, whatever the heads.
+int64_t PageBytes(const lanes_kv_pool& pool) { return pool.block_bytes * pool.kv_heads; }
+
+}  // namespace
+
+int64_t KvPoolBytes(const lanes_kv_pool_params& params) {
+  const lanes_kv_pool pool = Layout(params);
+  return CheckedMul(CheckedMul(PageBytes(pool), pool.pages, "pool bytes"), pool.layers, "pool bytes");
+}
+
+lanes_kv_pool* CreateKvPool(const lanes_kv_pool_params& params) {
+  const int64_t bytes = KvPoolBytes(params);
+  auto pool = std::make_unique<lanes_kv_pool>(Layout(params));
+  pool->data = static_cast<unsigned char*>(Allocate(static_cast<uint64_t>(bytes), LANES_MEMORY_KV));
+  return pool.release();
+}
+
+void DestroyKvPool(lanes_kv_pool* pool) {
+  Free(pool->data);
+  delete pool;
+}
+
+void PoisonKvPage(lanes_kv_pool* pool, int32_t page) {
+  // All bits set is a NaN in float32 and in bfloat16.
+  for (int32_t layer = 0; layer < pool->layers; ++layer) {
+    std::memset(KvBlock(pool, layer, page, 0), 0xFF, static_cast<size_t>(PageBytes(*pool)));
+  }
+}
+
+}  // namespace lanes

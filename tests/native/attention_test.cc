@@ -1,0 +1,300 @@
+#include "support/attention_problem.h"
+
+namespace lanes_test {
+namespace {
+
+using Rows = std::vector<std::vector<float>>;
+
+std::vector<int32_t> DtypesOf(const Case& c) {
+  if (c.Text("dtype") == "all") return {LANES_F32, LANES_BF16};
+  return {ParseDtype(c.Text("dtype"))};
+}
+
+// docs/numerics.md: at most twice the error of the same arithmetic done unfused in float32, plus a floor of a few roundings.
+void CheckAgainstOracle(const AttentionProblem& problem, const Rows& rows, const std::string& what) {
+  for (size_t s = 0; s < problem.sequences.size(); ++s) {
+    const std::vector<double> truth = Unfused<double>(problem, problem.sequences[s]);
+    const std::vector<double> unfused = Unfused<float>(problem, problem.sequences[s]);
+    ASSERT_EQ(rows[s].size(), truth.size());
+    double allowed = 0;
+    for (size_t i = 0; i < truth.size(); ++i) allowed = std::max(allowed, std::fabs(unfused[i] - truth[i]));
+    allowed = 2 * allowed + 8 * 0x1p-24;
+    for (size_t i = 0; i < truth.size(); ++i) {
+      const double error = std::fabs(rows[s][i] - truth[i]);
+      if (!(error <= allowed)) {
+        FAIL() << what << ": sequence " << s << " query " << i / problem.Width() << " head " << i % problem.Width() / problem.dim
+               << " dim " << i % problem.dim << " is " << rows[s][i] << ", expected " << truth[i] << " +- " << allowed;
+      }
+    }
+  }
+}
+
+void ExpectSameBits(const Rows& a, const Rows& b, const std::string& what) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_TRUE(SameBits(a[i], b[i])) << what << ": sequence " << i;
+}
+
+class AttentionTest : public IsaTest {};
+INSTANTIATE_FOR_ISAS(AttentionTest);
+
+TEST_P(AttentionTest, MatchesTheOracleOnCases) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("attention.tsv")) {
+    for (const int32_t dtype : DtypesOf(c)) {
+      const AttentionProblem problem = MakeAttention(c, dtype, ++stream);
+      PagedCache cache(problem, stream);
+      cache.WriteAll(runtime.get());
+      CheckAgainstOracle(problem, cache.RunAll(runtime.get()), c.Describe());
+      if (HasFailure()) return;
+    }
+  }
+}
+
+TEST_P(AttentionTest, BitsDoNotDependOnBatchPlacementOrThreads) {
+  const RuntimePtr one = MakeRuntime(isa(), 1);
+  std::vector<RuntimePtr> others;
+  for (const int threads : {2, 3, 8}) others.push_back(MakeRuntime(isa(), threads));
+  uint64_t stream = 100;
+  for (const Case& c : ReadCases("attention.tsv")) {
+    for (const int32_t dtype : DtypesOf(c)) {
+      const AttentionProblem problem = MakeAttention(c, dtype, ++stream);
+      PagedCache cache(problem, stream);
+      cache.WriteAll(one.get());
+      const Rows batch = cache.RunAll(one.get());
+      for (size_t s = 0; s < problem.sequences.size(); ++s) {
+        const Rows alone = cache.Run(one.get(), {{s, 0, problem.sequences[s].n}});
+        ASSERT_TRUE(SameBits(alone[0], batch[s])) << c.Describe() << ": sequence " << s << " alone";
+      }
+      for (const RuntimePtr& other : others) ExpectSameBits(batch, cache.RunAll(other.get()), c.Describe() + " threads");
+      PagedCache elsewhere(problem, stream + 1000);
+      elsewhere.WriteAll(one.get());
+      ExpectSameBits(batch, elsewhere.RunAll(one.get()), c.Describe() + " pages");
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// A prompt in chunks: each chunk's keys are written just before it runs, what comes later is NaN.
+Rows RunInChunks(lanes_runtime* runtime, const AttentionProblem& problem, int64_t chunk) {
+  PagedCache cache(problem, 7);
+  Rows rows(problem.sequences.size());
+  for (size_t s = 0; s < problem.sequences.size(); ++s) {
+    const Sequence& sequence = problem.sequences[s];
+    cache.Write(runtime, s, 0, sequence.kv - sequence.n);
+    for (int64_t begin = 0; begin < sequence.n; begin += chunk) {
+      const int64_t end = std::min(begin + chunk, sequence.n), base = sequence.kv - sequence.n;
+      cache.Write(runtime, s, base + begin, base + end);
+      const Rows part = cache.Run(runtime, {{s, begin, end}});
+      rows[s].insert(rows[s].end(), part[0].begin(), part[0].end());
+    }
+  }
+  return rows;
+}
+
+AttentionProblem LongPrompts(int32_t dtype) {
+  AttentionProblem problem = {};
+  problem.dim = 24;
+  problem.heads = 6;
+  problem.kv_heads = 2;
+  problem.dtype = dtype;
+  problem.causal = true;
+  problem.use_q_sink = true;
+  problem.scale = 0.25f;
+  problem.sequences = {{300, 300, 0, 0, {}, {}, {}, {}},
+                       {300, 300, 100, 0, {}, {}, {}, {}},
+                       {300, 300, 70, 5, {}, {}, {}, {}},
+                       {70, 2100, 0, 0, {}, {}, {}, {}},
+                       {70, 2100, 1000, 66, {}, {}, {}, {}}};
+  Random random(5);
+  Fill(&problem, &random);
+  return problem;
+}
+
+TEST_P(AttentionTest, BitsDoNotDependOnChunks) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2), wide = MakeRuntime(isa(), 8);
+  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+    const AttentionProblem problem = LongPrompts(dtype);
+    const Rows whole = RunInChunks(runtime.get(), problem, 100000);
+    CheckAgainstOracle(problem, whole, "long prompts");
+    for (const int64_t chunk : {1, 16, 33, 256}) {
+      ExpectSameBits(whole, RunInChunks(chunk == 1 ? wide.get() : runtime.get(), problem, chunk), "chunks of " + std::to_string(chunk));
+    }
+  }
+}
+
+// What the tests above compare must be able to differ: another order of the keys does change bits.
+TEST_P(AttentionTest, OrderOfKeysChangesBits) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  AttentionProblem problem = LongPrompts(LANES_F32);
+  problem.causal = false;
+  problem.sequences = {{4, 200, 0, 0, {}, {}, {}, {}}};
+  Random random(6);
+  Fill(&problem, &random);
+  AttentionProblem reversed = problem;
+  for (int64_t j = 0; j < 200; ++j) {
+    for (int64_t i = 0; i < problem.KvWidth(); ++i) {
+      reversed.sequences[0].k[j * problem.KvWidth() + i] = problem.sequences[0].k[(199 - j) * problem.KvWidth() + i];
+      reversed.sequences[0].v[j * problem.KvWidth() + i] = problem.sequences[0].v[(199 - j) * problem.KvWidth() + i];
+    }
+  }
+  PagedCache cache(problem, 1), other(reversed, 1);
+  cache.WriteAll(runtime.get());
+  other.WriteAll(runtime.get());
+  EXPECT_FALSE(SameBits(cache.RunAll(runtime.get())[0], other.RunAll(runtime.get())[0]));
+}
+
+// Equal keys give equal weights: with values that are small integers the mean of 2^k of them is exact.
+TEST_P(AttentionTest, MeanOfEqualKeysIsExact) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+    for (const int64_t kv : {1, 2, 64, 128, 1024, 4096}) {
+      AttentionProblem problem = {};
+      problem.dim = 20;
+      problem.heads = problem.kv_heads = 2;
+      problem.dtype = dtype;
+      problem.causal = true;
+      problem.scale = 1.0f;
+      problem.sequences = {{1, kv, 0, 0, {}, {}, {}, {}}};
+      Random random(kv);
+      Fill(&problem, &random);
+      Sequence& s = problem.sequences[0];
+      for (int64_t i = 0; i < kv * problem.KvWidth(); ++i) s.k[i] = s.k[i % problem.KvWidth()];
+      s.v = random.SmallIntegers(kv * problem.KvWidth(), 8);
+      PagedCache cache(problem, 1);
+      cache.WriteAll(runtime.get());
+      const std::vector<float> out = cache.RunAll(runtime.get())[0];
+      for (int64_t i = 0; i < problem.Width(); ++i) {
+        double sum = 0;
+        for (int64_t j = 0; j < kv; ++j) sum += s.v[j * problem.KvWidth() + i];
+        ASSERT_EQ(out[i], static_cast<float>(sum / kv)) << kv << " keys, element " << i;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, ExtremeScoresStayFinite) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  for (const float size : {1e-20f, 30.0f, 1e4f, 1e15f}) {
+    AttentionProblem problem = {};
+    problem.dim = 16;
+    problem.heads = problem.kv_heads = 1;
+    problem.dtype = LANES_F32;
+    problem.causal = true;
+    problem.scale = 1.0f;
+    problem.sequences = {{150, 150, 0, 0, {}, {}, {}, {}}};
+    Random random(9);
+    Fill(&problem, &random);
+    for (float& q : problem.sequences[0].q) q *= size;
+    for (float& k : problem.sequences[0].k) k *= size;
+    PagedCache cache(problem, 1);
+    cache.WriteAll(runtime.get());
+    const Rows rows = cache.RunAll(runtime.get());
+    for (const float value : rows[0]) ASSERT_LE(std::fabs(value), 1.0f) << "queries and keys of " << size;
+  }
+}
+
+// Scores of -infinity weigh nothing, in their tile and in a split of their own.
+TEST_P(AttentionTest, MinusInfinityWeighsNothing) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  AttentionProblem problem = {};
+  problem.dim = 8;
+  problem.heads = problem.kv_heads = 1;
+  problem.dtype = LANES_F32;
+  problem.causal = true;
+  problem.scale = 1.0f;
+  for (const int64_t kv : {70, 2200}) {
+    problem.sequences = {{3, kv, 0, 0, {}, {}, {}, {}}};
+    Random random(10);
+    Fill(&problem, &random);
+    Sequence& s = problem.sequences[0];
+    for (float& q : s.q) q = std::fabs(q) + 0.5f;
+    for (int64_t j = 0; j < kv - 4; ++j) {
+      for (int64_t d = 0; d < 8; ++d) s.k[j * 8 + d] = -INFINITY;
+    }
+    PagedCache cache(problem, 1);
+    cache.WriteAll(runtime.get());
+    CheckAgainstOracle(problem, cache.RunAll(runtime.get()), "minus infinity");
+  }
+}
+
+// NaN and infinity in one sequence, head or value stay there.
+TEST_P(AttentionTest, NanStaysInItsRow) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  AttentionProblem problem = LongPrompts(LANES_F32);
+  problem.use_q_sink = false;
+  problem.sequences.resize(2);
+  PagedCache clean(problem, 3);
+  clean.WriteAll(runtime.get());
+  const Rows expected = clean.RunAll(runtime.get());
+  AttentionProblem dirty = problem;
+  const int64_t width = problem.Width(), key = 150;
+  dirty.sequences[0].q[5 * width + 2 * 24] = std::nanf("");            // query 5, head 2
+  dirty.sequences[1].v[key * problem.KvWidth() + 24 + 3] = INFINITY;  // kv head 1, dim 3
+  PagedCache cache(dirty, 3);
+  cache.WriteAll(runtime.get());
+  const Rows rows = cache.RunAll(runtime.get());
+  for (int64_t i = 0; i < 300 * width; ++i) {
+    const int64_t query = i / width, head = i % width / 24, d = i % 24;
+    if (query == 5 && head == 2) {
+      EXPECT_TRUE(std::isnan(rows[0][i]));
+    } else {
+      ASSERT_EQ(memcmp(&rows[0][i], &expected[0][i], 4), 0) << "query " << query << " head " << head;
+    }
+    const bool sees = query >= key && query < key + 100 && head >= 3 && d == 3;
+    if (sees) {
+      EXPECT_FALSE(std::isfinite(rows[1][i]));
+    } else {
+      ASSERT_EQ(memcmp(&rows[1][i], &expected[1][i], 4), 0) << "query " << query << " head " << head << " dim " << d;
+    }
+  }
+}
+
+TEST_P(AttentionTest, OutputMayReplaceQueries) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  const PoolPtr pool = MakePool(1, 1, 2, 16, LANES_F32);
+  const int64_t n = 20, width = 64;
+  Random random(11);
+  std::vector<int64_t> slots(n);
+  for (int64_t i = 0; i < n; ++i) slots[i] = i;
+  const std::vector<float> k = random.Floats(n * 32), v = random.Floats(n * 32);
+  lanes_kv_write_params write = {};
+  write.size = sizeof write;
+  write.pool = pool.get();
+  write.tokens = n;
+  write.slots = slots.data();
+  write.slots_len = n;
+  write.k = k.data();
+  write.v = v.data();
+  write.k_len = write.v_len = k.size();
+  write.k_stride = write.v_stride = 32;
+  ASSERT_LANES_OK(lanes_kv_write(runtime.get(), &write));
+  std::vector<float> q = random.Floats(n * width), out(n * width);
+  const int64_t q_begin[] = {0, n}, kv_len[] = {n};
+  const int32_t page = 0;
+  lanes_attention_params params = {};
+  params.size = sizeof params;
+  params.pool = pool.get();
+  params.heads = 4;
+  params.sequences = 1;
+  params.causal = 1;
+  params.scale = 0.25f;
+  params.tokens = n;
+  params.q = q.data();
+  params.q_len = params.out_len = q.size();
+  params.q_stride = params.out_stride = width;
+  params.q_begin = q_begin;
+  params.q_begin_len = 2;
+  params.kv_len = kv_len;
+  params.kv_len_len = 1;
+  params.page_table = &page;
+  params.page_table_len = params.page_table_stride = 1;
+  params.out = out.data();
+  ASSERT_LANES_OK(lanes_attention(runtime.get(), &params));
+  params.out = q.data();
+  ASSERT_LANES_OK(lanes_attention(runtime.get(), &params));
+  EXPECT_TRUE(SameBits(q, out));
+}
+
+}  // namespace
+}  // namespace lanes_test
