@@ -254,5 +254,70 @@ TEST_P(LinearTest, ThreadsMayShareARuntime) {
   for (const int count : good) EXPECT_EQ(count, 25);
 }
 
+TEST_P(LinearTest, ArgumentsAreChecked) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  const WeightPtr weight = MakeWeight(runtime.get(), std::vector<float>(5 * 3, 1.0f), 5, 3, LANES_F32);
+  std::vector<float> x(8, 1.0f), bias(5, 1.0f), residual(12, 1.0f), y(40);
+  lanes_linear_params good = {};
+  good.size = sizeof good;
+  good.weight = weight.get();
+  good.m = 2;
+  good.x = x.data();
+  good.x_len = 8;
+  good.x_stride = 4;
+  good.bias = bias.data();
+  good.bias_len = 5;
+  good.residual = residual.data();
+  good.residual_len = 12;
+  good.residual_stride = 6;
+  good.y = y.data();
+  good.y_len = 40;
+  good.y_stride = 10;
+  ASSERT_LANES_OK(lanes_linear(runtime.get(), &good));
+  EXPECT_EQ(y[10], 5.0f);
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params is NULL", lanes_linear(runtime.get(), nullptr));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_linear(nullptr, &good));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "expected a runtime",
+                     lanes_linear(reinterpret_cast<lanes_runtime*>(weight.get()), &good));
+  const auto bad = [&](const char* text, auto change) {
+    lanes_linear_params p = good;
+    change(p);
+    EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, text, lanes_linear(runtime.get(), &p));
+  };
+  bad("size", [](auto& p) { p.size = 0; });
+  bad("size", [](auto& p) { p.size = sizeof p + 1; });
+  bad("weight is NULL", [](auto& p) { p.weight = nullptr; });
+  bad("expected a weight", [&](auto& p) { p.weight = reinterpret_cast<lanes_weight*>(runtime.get()); });
+  bad("not a live weight", [&](auto& p) { p.weight = reinterpret_cast<lanes_weight*>(x.data()); });
+  bad("m is -1", [](auto& p) { p.m = -1; });
+  bad("x is NULL", [](auto& p) { p.x = nullptr; });
+  bad("x_len is 6", [](auto& p) { p.x_len = 6; });
+  bad("x_stride is 2", [](auto& p) { p.x_stride = 2; });
+  bad("x_stride is -4", [](auto& p) { p.x_stride = -4; });
+  bad("x (", [&](auto& p) { p.x = reinterpret_cast<float*>(reinterpret_cast<char*>(x.data()) + 2); });
+  bad("64 bits", [](auto& p) { p.x_stride = INT64_MAX; });
+  bad("64 bits", [](auto& p) { p.m = INT64_MAX; });
+  bad("bias_len is 4", [](auto& p) { p.bias_len = 4; });
+  bad("residual_len is 10", [](auto& p) { p.residual_len = 10; });
+  bad("residual_stride is 4", [](auto& p) { p.residual_stride = 4; });
+  bad("y is NULL", [](auto& p) { p.y = nullptr; });
+  bad("y_len is 14", [](auto& p) { p.y_len = 14; });
+  bad("y_stride is 4", [](auto& p) { p.y_stride = 4; });
+  bad("64 bits", [](auto& p) { p.y_stride = INT64_MAX / 2; });
+  for (const int32_t value : {-1, 6, INT32_MAX}) bad("activation is", [&](auto& p) { p.activation = value; });
+  for (const int32_t value : {-1, 2, INT32_MIN}) bad("compute is", [&](auto& p) { p.compute = value; });
+  bad("expected a bf16 weight", [](auto& p) { p.compute = LANES_COMPUTE_BF16; });
+  bad("y and x overlap", [&](auto& p) { p.y = x.data() + 5, p.y_len = 15; });
+  bad("y and bias overlap", [&](auto& p) { p.bias = y.data() + 3; });
+  bad("y and residual overlap without", [&](auto& p) { p.residual = y.data() + 1, p.residual_len = 20, p.residual_stride = 10; });
+  bad("y and residual overlap without", [&](auto& p) { p.residual = y.data(), p.residual_len = 20, p.residual_stride = 9; });
+  // Column slices of one matrix are not each other: residual in columns 5 to 9 of y's rows.
+  lanes_linear_params slices = good;
+  slices.residual = y.data() + 5;
+  slices.residual_len = 15;
+  slices.residual_stride = 10;
+  EXPECT_LANES_OK(lanes_linear(runtime.get(), &slices));
+}
+
 }  // namespace
 }  // namespace lanes_test

@@ -1,6 +1,8 @@
 #include "abi/check.h"
 
 #include <cmath>
+#include <exception>
+#include <new>
 
 namespace lanes {
 namespace {
@@ -22,6 +24,24 @@ bool Overlap(const Region& a, const Region& b) {
 }
 
 }  // namespace
+
+int32_t ReportException(const char* function) noexcept {
+  try {
+    throw;
+  } catch (const Error& e) {
+    SetLastError(function, e.message());
+    return e.status();
+  } catch (const std::bad_alloc&) {
+    SetLastError(function, "out of memory");
+    return LANES_ERROR_OUT_OF_MEMORY;
+  } catch (const std::exception& e) {
+    SetLastError(function, e.what());
+    return LANES_ERROR_INTERNAL;
+  } catch (...) {
+    SetLastError(function, "unknown exception");
+    return LANES_ERROR_INTERNAL;
+  }
+}
 
 void CheckAligned(const void* pointer, uint64_t alignment, const char* name) {
   if (reinterpret_cast<uintptr_t>(pointer) % alignment != 0) {

@@ -3,10 +3,8 @@
 #define LANES_ABI_CHECK_H_
 
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
-#include <exception>
-#include <new>
+#include <memory>
 
 #include "core/error.h"
 #include "core/handles.h"
@@ -16,30 +14,19 @@
 
 namespace lanes {
 
+// Called inside a catch block: keeps the exception's message for lanes_last_error, and returns its status.
+int32_t ReportException(const char* function) noexcept;
+
 // Runs the body of an entry point: whatever is thrown becomes a status and this thread's message.
 template <class Body>
 int32_t Guard(const char* function, const Body& body) noexcept {
-  char text[kMessageBytes];
-  int32_t status;
   try {
     body();
-    SetLastError("");
+    SetLastError("", "");
     return LANES_OK;
-  } catch (const Error& e) {
-    snprintf(text, sizeof text, "%s: %s", function, e.message());
-    status = e.status();
-  } catch (const std::bad_alloc&) {
-    snprintf(text, sizeof text, "%s: out of memory", function);
-    status = LANES_ERROR_OUT_OF_MEMORY;
-  } catch (const std::exception& e) {
-    snprintf(text, sizeof text, "%s: %s", function, e.what());
-    status = LANES_ERROR_INTERNAL;
   } catch (...) {
-    snprintf(text, sizeof text, "%s: unknown exception", function);
-    status = LANES_ERROR_INTERNAL;
+    return ReportException(function);
   }
-  SetLastError(text);
-  return status;
 }
 
 void CheckAligned(const void* pointer, uint64_t alignment, const char* name);

@@ -9,10 +9,12 @@ namespace {
 
 thread_local char last_error[kMessageBytes];
 
-void Copy(char* to, const char* from) {
-  const size_t length = strnlen(from, kMessageBytes - 1);
-  memcpy(to, from, length);
-  to[length] = '\0';
+// Appends to a text of `used` bytes, cutting what does not fit; returns the new length.
+size_t Append(char* to, size_t used, const char* from) {
+  const size_t length = strnlen(from, kMessageBytes - 1 - used);
+  memcpy(to + used, from, length);
+  to[used + length] = '\0';
+  return used + length;
 }
 
 [[noreturn]] void Throw(int32_t status, const char* format, va_list arguments) {
@@ -23,7 +25,7 @@ void Copy(char* to, const char* from) {
 
 }  // namespace
 
-Error::Error(int32_t status, const char* message) : status_(status) { Copy(message_, message); }
+Error::Error(int32_t status, const char* message) : status_(status) { Append(message_, 0, message); }
 
 void ThrowInvalid(const char* format, ...) {
   va_list arguments;
@@ -49,7 +51,11 @@ void ThrowInternal(const char* format, ...) {
   Throw(LANES_ERROR_INTERNAL, format, arguments);
 }
 
-void SetLastError(const char* message) noexcept { Copy(last_error, message); }
+void SetLastError(const char* function, const char* message) noexcept {
+  size_t used = Append(last_error, 0, function);
+  if (used > 0) used = Append(last_error, used, ": ");
+  Append(last_error, used, message);
+}
 
 const char* LastError() noexcept { return last_error; }
 

@@ -28,8 +28,8 @@ class Error {
 [[noreturn]] void ThrowUnsupported(const char* format, ...) __attribute__((format(printf, 1, 2)));
 [[noreturn]] void ThrowInternal(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
-// The calling thread's message, as lanes_last_error returns it.
-void SetLastError(const char* message) noexcept;
+// The calling thread's message, as lanes_last_error returns it: "<function>: <message>", or "" when both are empty.
+void SetLastError(const char* function, const char* message) noexcept;
 const char* LastError() noexcept;
 
 }  // namespace lanes
