@@ -1,5 +1,7 @@
 package dev.lanes.model;
 
+import dev.lanes.backend.DType;
+import dev.lanes.backend.FloatFormats;
 import dev.lanes.format.ModelConfig;
 
 /**
@@ -9,17 +11,22 @@ import dev.lanes.format.ModelConfig;
 final class RopeFrequencies {
   private RopeFrequencies() {}
 
-  /** One for each rotated pair: [rotaryDim / 2]. */
-  static double[] of(ModelConfig.Rope rope) {
+  /**
+   * One for each rotated pair: [rotaryDim / 2].
+   *
+   * @param type what they are rounded to in the end
+   */
+  static double[] of(ModelConfig.Rope rope, DType type) {
     double[] frequencies = new double[rope.rotaryDim() / 2];
     for (int i = 0; i < frequencies.length; i++) {
       float exponent = (float) (2 * i) / rope.rotaryDim();
       float inverse = 1f / (float) Math.pow((float) rope.theta(), exponent);
-      frequencies[i] = switch (rope.type()) {
+      float scaled = switch (rope.type()) {
         case DEFAULT -> inverse;
         case LINEAR -> inverse / (float) rope.factor();
         case LLAMA3 -> llama3(rope, inverse);
       };
+      frequencies[i] = FloatFormats.round(scaled, type);
     }
     return frequencies;
   }

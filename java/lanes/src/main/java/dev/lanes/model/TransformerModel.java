@@ -1,7 +1,6 @@
 package dev.lanes.model;
 
 import dev.lanes.backend.Backend;
-import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.Op;
@@ -24,15 +23,15 @@ public final class TransformerModel implements AutoCloseable {
   private boolean closed;
 
   private TransformerModel(
-      ModelConfig config, ModelFootprint footprint, Backend backend, Compute compute, WeightLoader.Loaded loaded) {
+      ModelConfig config, ModelFootprint footprint, Backend backend, ModelOptions options, WeightLoader.Loaded loaded) {
     this.config = config;
     this.footprint = footprint;
     this.backend = backend;
     this.shape = ModelShape.of(config);
     this.loaded = loaded;
     this.scratch = new Scratch(backend, shape);
-    double[] frequencies = config.rope().map(RopeFrequencies::of).orElseGet(() -> new double[0]);
-    this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies, compute, scratch);
+    double[] frequencies = config.rope().map(rope -> RopeFrequencies.of(rope, options.ropeType())).orElseGet(() -> new double[0]);
+    this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies, options.compute(), scratch);
   }
 
   /**
@@ -48,7 +47,7 @@ public final class TransformerModel implements AutoCloseable {
     ModelFootprint footprint = ModelFootprint.of(plan, config, backend);
     footprint.requireFits(0, DType.F32, 0, 0, SystemMemory.availableBytes());
     WeightLoader.Loaded loaded = WeightLoader.load(checkpoint, plan, backend, progress);
-    return new TransformerModel(config, footprint, backend, options.compute(), loaded);
+    return new TransformerModel(config, footprint, backend, options, loaded);
   }
 
   /** Allocates the buffers for steps of up to so many tokens and logit rows now, instead of when such a step first comes. */

@@ -2,6 +2,7 @@ package dev.lanes.model;
 
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.DType;
+import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.PackedWeight;
 import dev.lanes.backend.Tensor;
@@ -115,13 +116,13 @@ final class WeightLoader {
       case BF16 -> {
         ShortBuffer source = staging.asShortBuffer();
         for (int i = 0; i < count; i++) {
-          values[offset + i] = Float.intBitsToFloat(source.get(i) << 16);
+          values[offset + i] = FloatFormats.fromBf16(source.get(i));
         }
       }
       case F16 -> {
         ShortBuffer source = staging.asShortBuffer();
         for (int i = 0; i < count; i++) {
-          values[offset + i] = halfToFloat(source.get(i));
+          values[offset + i] = FloatFormats.fromF16(source.get(i));
         }
       }
       default -> throw new IllegalStateException("unplanned dtype " + tensor.dtype());
@@ -135,19 +136,6 @@ final class WeightLoader {
     staging.flip();
     doneBytes += bytes;
     progress.progress(doneBytes, totalBytes, tensor.name());
-  }
-
-  /** IEEE 754 binary16; {@code Float.float16ToFloat} came with Java 20. */
-  static float halfToFloat(short half) {
-    int sign = (half & 0x8000) << 16;
-    int exponent = (half >> 10) & 0x1f;
-    int mantissa = half & 0x3ff;
-    if (exponent == 0) {
-      float magnitude = mantissa * 0x1p-24f;
-      return sign == 0 ? magnitude : -magnitude;
-    }
-    int widened = exponent == 0x1f ? 0xff : exponent + 112;
-    return Float.intBitsToFloat(sign | widened << 23 | mantissa << 13);
   }
 
   /** Bytes that a plan reads. */

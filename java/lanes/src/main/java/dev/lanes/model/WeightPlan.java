@@ -1,6 +1,7 @@
 package dev.lanes.model;
 
 import dev.lanes.backend.DType;
+import dev.lanes.backend.OpChecks;
 import dev.lanes.error.InvalidModelException;
 import dev.lanes.error.UnsupportedModelException;
 import dev.lanes.format.Checkpoint;
@@ -21,9 +22,6 @@ import java.util.Optional;
  * allocated. Tensors that no part of the recipe asks for (buffers of older exports, poolers, a tied head's copy) are left alone.
  */
 final class WeightPlan {
-  /** Largest head dimension of the attention kernels. */
-  private static final int MAX_HEAD_DIM = 512;
-
   /**
    * A matrix to be packed.
    *
@@ -64,9 +62,9 @@ final class WeightPlan {
   }
 
   private ModelWeights<Matrix, Vector> build() {
-    if (config.attention().headDim() > MAX_HEAD_DIM) {
+    if (config.attention().headDim() > OpChecks.MAX_HEAD_DIM) {
       throw new UnsupportedModelException(config.file(), "head_dim",
-          "a head of " + config.attention().headDim() + " elements; at most " + MAX_HEAD_DIM + " are supported");
+          "a head of " + config.attention().headDim() + " elements; at most " + OpChecks.MAX_HEAD_DIM + " are supported");
     }
     int hidden = config.hiddenSize();
     Matrix tokens = embedding(architecture.tokens(), config.vocabSize(), "vocab_size");
