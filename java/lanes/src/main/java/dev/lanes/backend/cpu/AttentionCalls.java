@@ -1,0 +1,128 @@
+package dev.lanes.backend.cpu;
+
+import dev.lanes.backend.Op;
+import dev.lanes.kernels.AttentionParams;
+import dev.lanes.kernels.KvWriteParams;
+import dev.lanes.kernels.RuntimeHandle;
+import dev.lanes.kernels.global.lanes;
+
+/** The calls on KV pages; see {@link Calls}. */
+final class AttentionCalls {
+  private final RuntimeHandle runtime;
+  private final Staging staging;
+  private final Write write;
+  private final Attend attend;
+
+  AttentionCalls(Calls.Arena arena, RuntimeHandle runtime, Staging staging) {
+    this.runtime = runtime;
+    this.staging = staging;
+    this.write = new Write(arena);
+    this.attend = new Attend(arena);
+  }
+
+  private static final class Write {
+    final Struct<KvWriteParams> struct;
+    final int pool;
+    final int layer;
+    final int tokens;
+    final Struct<KvWriteParams>.Array slots;
+    final Struct<KvWriteParams>.Matrix k;
+    final Struct<KvWriteParams>.Matrix v;
+
+    Write(Calls.Arena arena) {
+      struct = arena.struct(KvWriteParams.class, KvWriteParams::new);
+      pool = struct.offset("pool");
+      layer = struct.offset("layer");
+      tokens = struct.offset("tokens");
+      slots = struct.array("slots");
+      k = struct.matrix("k");
+      v = struct.matrix("v");
+    }
+  }
+
+  void write(Op.KvWrite op) {
+    long[] slots = op.slots();
+    staging.begin(Staging.size(slots.length, Long.BYTES));
+    write.struct.setLong(write.pool, ((CpuKvPages) op.pages()).address());
+    write.struct.setInt(write.layer, op.layer());
+    write.struct.setLong(write.tokens, slots.length);
+    write.slots.set(staging.put(slots), slots.length);
+    write.k.set((CpuTensor) op.k());
+    write.v.set((CpuTensor) op.v());
+    Status.check(lanes.lanes_kv_write(runtime, write.struct.pointer()));
+  }
+
+  private static final class Attend {
+    final Struct<AttentionParams> struct;
+    final int pool;
+    final int layer;
+    final int heads;
+    final int sequences;
+    final int causal;
+    final int scale;
+    final int tokens;
+    final Struct<AttentionParams>.Matrix q;
+    final Struct<AttentionParams>.Array qSink;
+    final Struct<AttentionParams>.Array queryBegin;
+    final Struct<AttentionParams>.Array keyCount;
+    final Struct<AttentionParams>.Array pageTable;
+    final int pageTableStride;
+    final Struct<AttentionParams>.Array window;
+    final Struct<AttentionParams>.Array sinks;
+    final Struct<AttentionParams>.Matrix out;
+
+    Attend(Calls.Arena arena) {
+      struct = arena.struct(AttentionParams.class, AttentionParams::new);
+      pool = struct.offset("pool");
+      layer = struct.offset("layer");
+      heads = struct.offset("heads");
+      sequences = struct.offset("sequences");
+      causal = struct.offset("causal");
+      scale = struct.offset("scale");
+      tokens = struct.offset("tokens");
+      q = struct.matrix("q");
+      qSink = struct.array("q_sink");
+      queryBegin = struct.array("q_begin");
+      keyCount = struct.array("kv_len");
+      pageTable = struct.array("page_table");
+      pageTableStride = struct.offset("page_table_stride");
+      window = struct.array("window");
+      sinks = struct.array("sinks");
+      out = struct.matrix("out");
+    }
+  }
+
+  void run(Op.Attention op) {
+    Op.Ragged ragged = op.ragged();
+    int sequences = ragged.sequences();
+    int pages = 0;
+    for (int[] row : ragged.pageTable()) {
+      pages = Math.max(pages, row.length);
+    }
+    staging.begin(Staging.size((long) sequences * pages, Integer.BYTES) + Staging.size(4L * sequences + 1, Long.BYTES));
+    attend.struct.setLong(attend.pool, ((CpuKvPages) op.pages()).address());
+    attend.struct.setInt(attend.layer, op.layer());
+    attend.struct.setInt(attend.heads, op.heads());
+    attend.struct.setInt(attend.sequences, sequences);
+    attend.struct.setInt(attend.causal, op.causal() ? 1 : 0);
+    attend.struct.setFloat(attend.scale, op.scale());
+    attend.struct.setLong(attend.tokens, ragged.tokens());
+    attend.q.set((CpuTensor) op.q());
+    attend.qSink.set((CpuTensor) op.qSink());
+    attend.queryBegin.set(staging.put(ragged.queryBegin()), sequences + 1);
+    attend.keyCount.set(staging.put(ragged.keyCount()), sequences);
+    attend.window.set(staging.put(ragged.window()), sequences);
+    attend.sinks.set(staging.put(ragged.sinks()), sequences);
+    int table = staging.reserve(sequences * pages, Integer.BYTES);
+    for (int s = 0; s < sequences; s++) {
+      int[] row = ragged.pageTable()[s];
+      int at = table + s * pages * Integer.BYTES;
+      staging.putAt(at, row);
+      staging.fillAt(at + row.length * Integer.BYTES, pages - row.length, -1);
+    }
+    attend.pageTable.set(staging.address(table), (long) sequences * pages);
+    attend.struct.setLong(attend.pageTableStride, pages);
+    attend.out.set((CpuTensor) op.out());
+    Status.check(lanes.lanes_attention(runtime, attend.struct.pointer()));
+  }
+}

@@ -1,0 +1,121 @@
+package dev.lanes.backend.cpu;
+
+import dev.lanes.backend.Forgotten;
+import dev.lanes.backend.OpChecks;
+import dev.lanes.backend.Tensor;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
+import org.bytedeco.javacpp.FloatPointer;
+
+/** A block of native memory, or a view of one. Element (r, c) lies at {@code offset + r * stride + c}. */
+final class CpuTensor implements Tensor {
+  private final CpuBackend backend;
+  private final Resource block;
+  /** Null for a view. */
+  private final Cleaner.Cleanable cleanable;
+  /** Of a view: keeps the block from being taken for forgotten. */
+  private final CpuTensor owner;
+  private final long offset;
+  private final int rows;
+  private final int columns;
+  private final int stride;
+
+  CpuTensor(CpuBackend backend, Resource block, int rows, int columns) {
+    this.backend = backend;
+    this.block = block;
+    this.owner = null;
+    this.offset = 0;
+    this.rows = rows;
+    this.columns = columns;
+    this.stride = columns;
+    this.cleanable = Forgotten.watch(this, block);
+  }
+
+  private CpuTensor(CpuTensor parent, long offset, int rows, int columns) {
+    this.backend = parent.backend;
+    this.block = parent.block;
+    this.cleanable = null;
+    this.owner = parent;
+    this.offset = offset;
+    this.rows = rows;
+    this.columns = columns;
+    this.stride = parent.stride;
+  }
+
+  CpuBackend backend() {
+    return backend;
+  }
+
+  /** Of the first element; to be called and used under the backend's lock. */
+  long address() {
+    return block.address() + offset * Float.BYTES;
+  }
+
+  /** Elements from the first to behind the last. */
+  long extent() {
+    return rows == 0 ? 0 : (long) (rows - 1) * stride + columns;
+  }
+
+  @Override
+  public int rows() {
+    return rows;
+  }
+
+  @Override
+  public int columns() {
+    return columns;
+  }
+
+  @Override
+  public int stride() {
+    return stride;
+  }
+
+  @Override
+  public Tensor view(int rowBegin, int rowCount, int columnBegin, int columnCount) {
+    OpChecks.view(this, rowBegin, rowCount, columnBegin, columnCount);
+    return new CpuTensor(this, offset + (long) rowBegin * stride + columnBegin, rowCount, columnCount);
+  }
+
+  @Override
+  public void copyTo(float[] destination, int destinationOffset) {
+    OpChecks.copy(this, destination, destinationOffset);
+    backend.lock();
+    try {
+      FloatPointer data = Address.floats(address());
+      boolean whole = columns == stride || rows == 1;
+      int length = whole ? rows * columns : columns;
+      for (int r = 0; r < (whole ? 1 : rows); r++) {
+        data.position((long) r * stride).get(destination, destinationOffset + r * columns, length);
+      }
+    } finally {
+      backend.unlock();
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  @Override
+  public void copyFrom(float[] source, int sourceOffset) {
+    OpChecks.copy(this, source, sourceOffset);
+    backend.lock();
+    try {
+      FloatPointer data = Address.floats(address());
+      boolean whole = columns == stride || rows == 1;
+      int length = whole ? rows * columns : columns;
+      for (int r = 0; r < (whole ? 1 : rows); r++) {
+        data.position((long) r * stride).put(source, sourceOffset + r * columns, length);
+      }
+    } finally {
+      backend.unlock();
+      Reference.reachabilityFence(this);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (owner == null) {
+      block.release();
+      cleanable.clean();
+    }
+  }
+}

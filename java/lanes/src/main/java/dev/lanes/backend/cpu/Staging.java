@@ -1,0 +1,122 @@
+package dev.lanes.backend.cpu;
+
+import dev.lanes.backend.MemoryTag;
+import dev.lanes.error.InsufficientMemoryException;
+import java.nio.ByteBuffer;
+import java.nio.DoubleBuffer;
+import java.nio.FloatBuffer;
+import java.nio.IntBuffer;
+import java.nio.LongBuffer;
+
+/**
+ * Native memory that the arrays of an op are copied into, reused by the next op. Used under the backend's lock: {@link #begin}, then
+ * one call for each array, which returns its address.
+ */
+final class Staging {
+  private static final int ALIGNMENT = 8;
+  private static final int FIRST_BYTES = 1 << 16;
+
+  private final Resource.Owner owner;
+  private Resource block;
+  private long address;
+  private ByteBuffer bytes;
+  private IntBuffer ints;
+  private LongBuffer longs;
+  private FloatBuffer floats;
+  private DoubleBuffer doubles;
+  private int used;
+
+  Staging(Resource.Owner owner) {
+    this.owner = owner;
+    grow(FIRST_BYTES);
+  }
+
+  /** Bytes that an array takes here. */
+  static long size(long elements, int elementBytes) {
+    return (elements * elementBytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+  }
+
+  /** Forgets the last op's arrays and makes room for {@code needed} bytes, the sum of {@link #size} over this op's arrays. */
+  void begin(long needed) {
+    used = 0;
+    if (needed > bytes.capacity()) {
+      if (needed > Integer.MAX_VALUE / 2) {
+        throw new InsufficientMemoryException("the arrays of an op take " + needed + " bytes, more than can be passed at once", needed,
+            Integer.MAX_VALUE / 2);
+      }
+      Resource old = block;
+      grow(Math.max(needed, 2L * bytes.capacity()));
+      old.release();
+    }
+  }
+
+  private void grow(long size) {
+    block = Resource.block(owner, "staging memory", MemoryTag.SCRATCH, size);
+    address = block.address();
+    bytes = Struct.buffer(new Address(address), size);
+    ints = bytes.asIntBuffer();
+    longs = bytes.asLongBuffer();
+    floats = bytes.asFloatBuffer();
+    doubles = bytes.asDoubleBuffer();
+  }
+
+  /** The whole memory; positions are what {@link #reserve} returned. */
+  ByteBuffer bytes() {
+    return bytes;
+  }
+
+  long address(int position) {
+    return address + position;
+  }
+
+  /** Room for an array; its position in bytes. */
+  int reserve(int elements, int elementBytes) {
+    int position = used;
+    used += (int) size(elements, elementBytes);
+    return position;
+  }
+
+  long put(int[] values) {
+    int position = reserve(values.length, Integer.BYTES);
+    ints.put(position / Integer.BYTES, values);
+    return address + position;
+  }
+
+  /** Copies a row of a matrix whose place was reserved. */
+  void putAt(int position, int[] values) {
+    ints.put(position / Integer.BYTES, values);
+  }
+
+  /** Fills ints of a place that was reserved. */
+  void fillAt(int position, int count, int value) {
+    for (int i = 0; i < count; i++) {
+      ints.put(position / Integer.BYTES + i, value);
+    }
+  }
+
+  long put(long[] values) {
+    int position = reserve(values.length, Long.BYTES);
+    longs.put(position / Long.BYTES, values);
+    return address + position;
+  }
+
+  long put(float[] values) {
+    int position = reserve(values.length, Float.BYTES);
+    floats.put(position / Float.BYTES, values);
+    return address + position;
+  }
+
+  long put(double[] values) {
+    int position = reserve(values.length, Double.BYTES);
+    doubles.put(position / Double.BYTES, values);
+    return address + position;
+  }
+
+  void get(int position, int[] values) {
+    ints.get(position / Integer.BYTES, values);
+  }
+
+  void get(int position, float[] values) {
+    floats.get(position / Float.BYTES, values);
+  }
+}

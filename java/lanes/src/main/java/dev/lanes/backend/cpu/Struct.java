@@ -1,0 +1,124 @@
+package dev.lanes.backend.cpu;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.Pointer;
+
+/**
+ * A params struct in native memory that is filled through a direct buffer: setting a field costs a store, not a call. Where the
+ * fields lie is asked of the binding, which has it from the C++ compiler.
+ *
+ * @param <P> the binding's class of the struct
+ */
+final class Struct<P extends Pointer> {
+  /** Turns an address into the binding's class. */
+  interface Cast<P> {
+    P of(Pointer pointer);
+  }
+
+  private final Class<P> type;
+  private final P pointer;
+  private final ByteBuffer memory;
+
+  /** @param memory zeroed, at least {@code Loader.sizeof(type)} bytes from its position, and outliving this */
+  Struct(Class<P> type, Cast<P> cast, Pointer memory) {
+    this.type = type;
+    this.pointer = cast.of(memory);
+    this.memory = buffer(memory, size(type));
+    this.memory.putLong(offset("size"), size(type));
+  }
+
+  static int size(Class<? extends Pointer> type) {
+    return Loader.sizeof(type);
+  }
+
+  /** A buffer over native memory, in native byte order. */
+  static ByteBuffer buffer(Pointer memory, long bytes) {
+    try (BytePointer view = new BytePointer(memory)) {
+      return view.position(0).capacity(bytes).asByteBuffer().order(ByteOrder.nativeOrder());
+    }
+  }
+
+  P pointer() {
+    return pointer;
+  }
+
+  int offset(String field) {
+    return Loader.offsetof(type, field);
+  }
+
+  void setInt(int offset, int value) {
+    memory.putInt(offset, value);
+  }
+
+  void setLong(int offset, long value) {
+    memory.putLong(offset, value);
+  }
+
+  void setFloat(int offset, float value) {
+    memory.putFloat(offset, value);
+  }
+
+  /** The fields {@code name} and {@code name_len}. */
+  Array array(String name) {
+    return new Array(offset(name), offset(name + "_len"));
+  }
+
+  /** The fields {@code name}, {@code name_len} and {@code name_stride}. */
+  Matrix matrix(String name) {
+    return new Matrix(offset(name), offset(name + "_len"), offset(name + "_stride"));
+  }
+
+  /** A pointer with its length. */
+  final class Array {
+    private final int pointer;
+    private final int length;
+
+    private Array(int pointer, int length) {
+      this.pointer = pointer;
+      this.length = length;
+    }
+
+    void set(long address, long elements) {
+      memory.putLong(pointer, address);
+      memory.putLong(length, elements);
+    }
+
+    /** A tensor of contiguous rows, or null. */
+    void set(CpuTensor tensor) {
+      if (tensor == null) {
+        set(0, 0);
+      } else {
+        set(tensor.address(), tensor.extent());
+      }
+    }
+  }
+
+  /** A pointer with its length and the distance between rows. */
+  final class Matrix {
+    private final int pointer;
+    private final int length;
+    private final int stride;
+
+    private Matrix(int pointer, int length, int stride) {
+      this.pointer = pointer;
+      this.length = length;
+      this.stride = stride;
+    }
+
+    /** A tensor, or null. */
+    void set(CpuTensor tensor) {
+      if (tensor == null) {
+        memory.putLong(pointer, 0);
+        memory.putLong(length, 0);
+        memory.putLong(stride, 0);
+      } else {
+        memory.putLong(pointer, tensor.address());
+        memory.putLong(length, tensor.extent());
+        memory.putLong(stride, tensor.stride());
+      }
+    }
+  }
+}
