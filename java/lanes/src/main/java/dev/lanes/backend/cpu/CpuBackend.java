@@ -44,12 +44,16 @@ public final class CpuBackend implements Backend {
    * @throws NativeException if there is no library for this machine, or the CPU lacks the instruction set that was asked for
    */
   public static CpuBackend open(BackendOptions options) {
+    load();
+    return new CpuBackend(CpuRuntime.create(options));
+  }
+
+  private static void load() {
     try {
       NativeLibrary.load();
     } catch (NativeLibraryException e) {
       throw new NativeException(e.getMessage(), e);
     }
-    return new CpuBackend(CpuRuntime.create(options));
   }
 
   void lock() {
@@ -138,8 +142,13 @@ public final class CpuBackend implements Backend {
     return nativeMemory();
   }
 
-  /** What {@link #memory()} gives, without a backend; the library must be loaded. */
-  static MemoryStats nativeMemory() {
+  /**
+   * What {@link #memory()} gives, without a backend.
+   *
+   * @throws NativeException if there is no native library for this machine
+   */
+  public static MemoryStats nativeMemory() {
+    load();
     try (dev.lanes.kernels.MemoryStats stats = new dev.lanes.kernels.MemoryStats()) {
       stats.size(Struct.size(dev.lanes.kernels.MemoryStats.class));
       Status.check(lanes.lanes_get_memory_stats(stats));

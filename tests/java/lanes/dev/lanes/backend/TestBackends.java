@@ -1,0 +1,47 @@
+package dev.lanes.backend;
+
+import dev.lanes.backend.BackendOptions.Device;
+import dev.lanes.backend.BackendOptions.Isa;
+import dev.lanes.error.NativeException;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The backends of this machine: every native instruction set that its CPU has, and the Java reference. */
+public final class TestBackends {
+  private TestBackends() {}
+
+  /** Native options, one for each instruction set that can be used here; the plain loops always can. */
+  public static List<BackendOptions> natives() {
+    List<BackendOptions> result = new ArrayList<>();
+    for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512)) {
+      BackendOptions options = new BackendOptions(Device.CPU, 2, isa);
+      try (Backend backend = Backends.open(options)) {
+        result.add(options);
+      } catch (NativeException e) {
+        if (isa == Isa.REFERENCE) {
+          throw e;
+        }
+        System.out.println("not tested here: " + e.getMessage());
+      }
+    }
+    return result;
+  }
+
+  /** {@link #natives()} and the Java reference. */
+  public static List<BackendOptions> all() {
+    List<BackendOptions> result = natives();
+    result.add(reference());
+    return result;
+  }
+
+  public static BackendOptions reference() {
+    return new BackendOptions(Device.REFERENCE, 2, Isa.AUTO);
+  }
+
+  /** A new tensor with these elements. */
+  public static Tensor tensor(Backend backend, int rows, int columns, float[] values) {
+    Tensor tensor = backend.tensor(MemoryTag.OTHER, rows, columns);
+    tensor.copyFrom(values, 0);
+    return tensor;
+  }
+}
