@@ -1,0 +1,107 @@
+package dev.lanes.cli;
+
+import dev.lanes.Device;
+import dev.lanes.Lanes;
+import dev.lanes.LanguageModel;
+import dev.lanes.LoadOptions;
+import dev.lanes.MemoryFootprint;
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
+import java.nio.file.Path;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import picocli.CommandLine.Option;
+
+/** The options that say which model to load and how. */
+final class ModelOptions {
+  @Option(names = "--model", paramLabel = "DIR",
+      description = "Hugging Face directory: config.json, *.safetensors and, for text, tokenizer.json.")
+  private Path model;
+
+  @Option(names = "--device", paramLabel = "auto|cpu|reference", defaultValue = "auto",
+      description = "Where to run; auto says what it chose and why (lanes info).")
+  private Device device;
+
+  @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Threads; 0 for one for each CPU.")
+  private int threads;
+
+  @Option(names = "--isa", paramLabel = "ISA", defaultValue = "auto", description = "auto, avx512, avx2 or reference.")
+  private String isa;
+
+  @Option(names = "--context", paramLabel = "N", description = "Tokens that prompt and output share (default: what the model was made for).")
+  private Integer context;
+
+  @Option(names = "--dtype", paramLabel = "f32|bf16|f16", description = "Element type of the weights in memory (default: as stored).")
+  private DType weightType;
+
+  @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact",
+      description = "exact: float32 activations; bf16: faster prompts with bfloat16 weights, activations rounded.")
+  private Compute compute;
+
+  @Option(names = "--kv-dtype", paramLabel = "f32|bf16", defaultValue = "f32", description = "Element type of keys and values.")
+  private DType cacheType;
+
+  @Option(names = "--kv-bytes", paramLabel = "BYTES", converter = ByteCount.class,
+      description = "The most memory for keys and values, such as 512M or 4G.")
+  private Long cacheBytes;
+
+  @Option(names = "--step-tokens", paramLabel = "N", defaultValue = "512",
+      description = "The most tokens in one step; longer prompts go through in chunks.")
+  private int stepTokens;
+
+  @Option(names = "--quiet", description = "No progress bar and no timings on stderr.")
+  private boolean quiet;
+
+  boolean quiet() {
+    return quiet;
+  }
+
+  Path directory() {
+    if (model == null) {
+      throw new ExitCode.UserError("no model: name a Hugging Face directory with --model DIR (config.json, *.safetensors, tokenizer.json)");
+    }
+    return model;
+  }
+
+  LoadOptions.Builder loadOptions() {
+    LoadOptions.Builder options = LoadOptions.builder().device(device).threads(threads).isa(isa).compute(compute)
+        .cacheType(cacheType).stepTokens(stepTokens);
+    if (context != null) {
+      options.contextLength(context);
+    }
+    if (weightType != null) {
+      options.weightType(weightType);
+    }
+    if (cacheBytes != null) {
+      options.cacheBytes(cacheBytes);
+    }
+    return options;
+  }
+
+  /** Loads the model, with a bar where a person watches; says what it takes before and how long it took after. */
+  LanguageModel load(Console console) {
+    Path directory = directory();
+    if (quiet) {
+      return Lanes.load(directory, loadOptions().build());
+    }
+    MemoryFootprint memory = Lanes.footprint(directory, loadOptions().build());
+    console.remark("loading %s: weights %s + cache %s (%d tokens) + buffers %s = %s of %s free", directory, Console.bytes(memory.weightBytes()),
+        Console.bytes(memory.cacheBytes()), memory.cacheTokens(), Console.bytes(memory.scratchBytes()), Console.bytes(memory.totalBytes()),
+        Console.bytes(memory.availableBytes()));
+    long start = System.nanoTime();
+    LanguageModel loaded = Console.isInteractive() ? loadWithBar(console, directory) : Lanes.load(directory, loadOptions().build());
+    console.remark("loaded in %.2f s, %s on %d threads", (System.nanoTime() - start) * 1e-9, loaded.info().backend().isa(),
+        loaded.info().backend().threads());
+    return loaded;
+  }
+
+  private LanguageModel loadWithBar(Console console, Path directory) {
+    ProgressBarBuilder builder = new ProgressBarBuilder().setTaskName("loading").setStyle(ProgressBarStyle.ASCII).setUnit("MiB", 1 << 20)
+        .setUpdateIntervalMillis(100).setConsumer(new ConsoleProgressBarConsumer(console.err()));
+    try (ProgressBar bar = builder.build()) {
+      return Lanes.load(directory, loadOptions().progress((done, total) -> bar.maxHint(total).stepTo(done)).build());
+    }
+  }
+}
