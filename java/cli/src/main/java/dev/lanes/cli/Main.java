@@ -1,6 +1,6 @@
 package dev.lanes.cli;
 
-import java.util.Locale;
+import java.io.PrintWriter;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
@@ -37,8 +37,8 @@ public final class Main implements Runnable {
   /** Runs a command line against a console; returns the exit code. */
   static int run(Console console, String... args) {
     CommandLine line = new CommandLine(new Main(), new ConsoleFactory(console));
-    line.setOut(new java.io.PrintWriter(console.out(), true));
-    line.setErr(new java.io.PrintWriter(console.err(), true));
+    line.setOut(new PrintWriter(console.out(), true));
+    line.setErr(new PrintWriter(console.err(), true));
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setParameterExceptionHandler((failure, ignored) -> usage(console, failure));
     line.setExecutionExceptionHandler((failure, ignored, result) -> failed(console, failure));
@@ -85,10 +85,12 @@ public final class Main implements Runnable {
   static final class Version implements IVersionProvider {
     @Override
     public String[] getVersion() {
+      return new String[] {"lanes " + text() + " (Java " + System.getProperty("java.version") + ")"};
+    }
+
+    static String text() {
       String version = Main.class.getPackage().getImplementationVersion();
-      return new String[] {
-        String.format(Locale.ROOT, "lanes %s (Java %s)", version == null ? "development" : version, System.getProperty("java.version"))
-      };
+      return version == null ? "development" : version;
     }
   }
 }

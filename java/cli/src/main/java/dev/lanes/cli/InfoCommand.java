@@ -1,0 +1,112 @@
+package dev.lanes.cli;
+
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.BackendInfo;
+import dev.lanes.backend.BackendOptions;
+import dev.lanes.backend.Backends;
+import dev.lanes.error.NativeException;
+import dev.lanes.format.ModelConfig;
+import dev.lanes.model.SystemMemory;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code lanes info}: what this machine has and what Lanes makes of it. */
+@Command(name = "info", mixinStandardHelpOptions = true, sortOptions = false,
+    description = "Shows the machine, the backends and why each is or is not available, and the implementation of every kernel.")
+final class InfoCommand implements Callable<Integer> {
+  private final Console console;
+
+  @Option(names = "--json", description = "Print one JSON object.")
+  private boolean json;
+
+  InfoCommand(Console console) {
+    this.console = console;
+  }
+
+  /** A way to run ops, or the reason it cannot be had. */
+  private record Candidate(String name, BackendInfo info, String problem) {
+    Map<String, Object> json() {
+      Map<String, Object> json = new LinkedHashMap<>();
+      json.put("name", name);
+      json.put("available", info != null);
+      json.put("why", info != null ? info.why() : problem);
+      if (info != null) {
+        json.put("isa", info.isa());
+        json.put("threads", info.threads());
+        json.put("bf16Dot", info.bf16Dot());
+        json.put("implementations", new TreeMap<>(info.implementations()));
+      }
+      return json;
+    }
+  }
+
+  @Override
+  public Integer call() {
+    BackendInfo chosen;
+    try (Backend backend = Backends.open()) {
+      chosen = backend.info();
+    }
+    List<Candidate> candidates = new ArrayList<>();
+    for (BackendOptions.Isa isa : new BackendOptions.Isa[] {
+        BackendOptions.Isa.AVX512, BackendOptions.Isa.AVX2, BackendOptions.Isa.REFERENCE}) {
+      candidates.add(candidate("cpu " + isa.name().toLowerCase(Locale.ROOT), new BackendOptions(BackendOptions.Device.CPU, 0, isa)));
+    }
+    candidates.add(candidate("reference (Java)", new BackendOptions(BackendOptions.Device.REFERENCE, 0, BackendOptions.Isa.AUTO)));
+    if (json) {
+      console.json(json(chosen, candidates));
+    } else {
+      print(chosen, candidates);
+    }
+    return ExitCode.OK;
+  }
+
+  private static Candidate candidate(String name, BackendOptions options) {
+    try (Backend backend = Backends.open(options)) {
+      return new Candidate(name, backend.info(), null);
+    } catch (NativeException e) {
+      return new Candidate(name, null, e.getMessage());
+    }
+  }
+
+  private static Map<String, Object> json(BackendInfo chosen, List<Candidate> candidates) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("version", Main.Version.text());
+    json.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
+    json.put("java", System.getProperty("java.version"));
+    json.put("cpu", Backends.cpuName());
+    json.put("logicalCpus", Runtime.getRuntime().availableProcessors());
+    json.put("availableBytes", SystemMemory.availableBytes());
+    json.put("chosen", new Candidate(chosen.name(), chosen, null).json());
+    json.put("backends", candidates.stream().map(Candidate::json).toList());
+    json.put("architectures", ModelConfig.SUPPORTED_ARCHITECTURES);
+    return json;
+  }
+
+  private void print(BackendInfo chosen, List<Candidate> candidates) {
+    console.line("lanes         %s", Main.Version.text());
+    console.line("system        %s %s, Java %s", System.getProperty("os.name"), System.getProperty("os.arch"),
+        System.getProperty("java.version"));
+    console.line("cpu           %s, %d CPUs, %s of memory free", Backends.cpuName(), Runtime.getRuntime().availableProcessors(),
+        Console.bytes(SystemMemory.availableBytes()));
+    console.line("backend       %s, %s, %d threads%s", chosen.name(), chosen.isa(), chosen.threads(),
+        chosen.bf16Dot() ? ", bfloat16 dot products" : "");
+    console.line("              %s", chosen.why());
+    console.line("");
+    console.line("available");
+    for (Candidate candidate : candidates) {
+      console.line("  %-18s %s", candidate.name(), candidate.info() != null ? "yes" : "no: " + candidate.problem());
+    }
+    console.line("");
+    console.line("kernels");
+    new TreeMap<>(chosen.implementations()).forEach((op, implementation) -> console.line("  %-18s %s", op, implementation));
+    console.line("");
+    console.line("architectures  %s", String.join(", ", ModelConfig.SUPPORTED_ARCHITECTURES));
+  }
+}
