@@ -80,7 +80,6 @@ final class InfoCommand implements Callable<Integer> {
     json.put("version", Main.Version.text());
     json.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
     json.put("java", System.getProperty("java.version"));
-    json.put("cpu", Backends.cpuName());
     json.put("logicalCpus", Runtime.getRuntime().availableProcessors());
     json.put("availableBytes", SystemMemory.availableBytes());
     json.put("chosen", new Candidate(chosen.name(), chosen, null).json());
@@ -93,7 +92,7 @@ final class InfoCommand implements Callable<Integer> {
     console.line("lanes         %s", Main.Version.text());
     console.line("system        %s %s, Java %s", System.getProperty("os.name"), System.getProperty("os.arch"),
         System.getProperty("java.version"));
-    console.line("cpu           %s, %d CPUs, %s of memory free", Backends.cpuName(), Runtime.getRuntime().availableProcessors(),
+    console.line("machine       %d CPUs, %s of memory free", Runtime.getRuntime().availableProcessors(),
         Console.bytes(SystemMemory.availableBytes()));
     console.line("backend       %s, %s, %d threads%s", chosen.name(), chosen.isa(), chosen.threads(),
         chosen.bf16Dot() ? ", bfloat16 dot products" : "");

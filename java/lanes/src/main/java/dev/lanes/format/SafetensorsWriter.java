@@ -32,8 +32,10 @@ public final class SafetensorsWriter {
   private final List<Entry> entries = new ArrayList<>();
   private final Set<String> names = new HashSet<>();
 
-  /** Puts elements [from, to) of a tensor into a buffer. */
-  private interface Source {
+  /** Makes a tensor's elements as they are written, so that a large one need not be in memory. */
+  @FunctionalInterface
+  public interface Source {
+    /** Puts elements [from, to) into a little-endian buffer; called with ascending ranges. */
     void put(ByteBuffer out, int from, int to);
   }
 
@@ -90,14 +92,32 @@ public final class SafetensorsWriter {
     return add(name, dtype, shape, view.limit() / size, (out, from, to) -> out.put(view.slice(from * size, (to - from) * size)));
   }
 
-  private SafetensorsWriter add(String name, DType dtype, long[] shape, int elements, Source source) {
-    long expected = 1;
+  /**
+   * Adds a tensor whose elements are made while the file is written.
+   *
+   * @throws IllegalArgumentException if the shape has a negative size or more elements than an int can count, or the name is taken
+   */
+  public SafetensorsWriter add(String name, DType dtype, Source source, long... shape) {
+    long elements = elements(name, shape);
+    if (elements > Integer.MAX_VALUE) {
+      throw new IllegalArgumentException(name + ": the shape has " + elements + " elements, expected at most " + Integer.MAX_VALUE);
+    }
+    return add(name, dtype, shape, (int) elements, source);
+  }
+
+  private static long elements(String name, long[] shape) {
+    long elements = 1;
     for (long size : shape) {
       if (size < 0) {
         throw new IllegalArgumentException(name + ": the shape holds the negative size " + size);
       }
-      expected = Math.multiplyExact(expected, size);
+      elements = Math.multiplyExact(elements, size);
     }
+    return elements;
+  }
+
+  private SafetensorsWriter add(String name, DType dtype, long[] shape, int elements, Source source) {
+    long expected = elements(name, shape);
     if (expected != elements) {
       throw new IllegalArgumentException(name + ": the shape has " + expected + " elements, the data " + elements);
     }

@@ -1,0 +1,198 @@
+package dev.lanes.cli;
+
+import dev.lanes.Generation;
+import dev.lanes.GenerationOptions;
+import dev.lanes.Lanes;
+import dev.lanes.LanguageModel;
+import dev.lanes.LoadOptions;
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.BackendOptions;
+import dev.lanes.backend.Backends;
+import dev.lanes.backend.Compute;
+import dev.lanes.format.SyntheticModel;
+import java.io.IOException;
+import java.nio.file.FileVisitResult;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.concurrent.Callable;
+import java.util.regex.Pattern;
+import java.util.regex.PatternSyntaxException;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code lanes bench}: quick figures of this machine; {@code ci/bench.sh} of the source tree measures peers beside them. */
+@Command(name = "bench", mixinStandardHelpOptions = true,
+    description = "Times kernels, or a synthetic model of a given shape; nothing is downloaded.",
+    subcommands = {BenchCommand.Kernels.class, BenchCommand.Model.class}, subcommandsRepeatable = false)
+final class BenchCommand implements Callable<Integer> {
+  private final Console console;
+
+  BenchCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() {
+    throw new ExitCode.UserError("which benchmark? 'lanes bench kernels' or 'lanes bench model'");
+  }
+
+  /** What both benchmarks take. */
+  private static final class Common {
+    @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Threads; 0 for one for each CPU.")
+    private int threads;
+
+    @Option(names = "--json", description = "Print a JSON array.")
+    private boolean json;
+  }
+
+  private static void finish(Console console, Common common, List<Measurement> results) {
+    if (common.json) {
+      console.json(results.stream().map(Measurement::json).toList());
+    }
+  }
+
+  /** {@code lanes bench kernels}. */
+  @Command(name = "kernels", mixinStandardHelpOptions = true, description = "Times single kernels on random data.")
+  static final class Kernels implements Callable<Integer> {
+    private final Console console;
+
+    @Mixin private Common common;
+
+    @Option(names = "--seconds", paramLabel = "S", defaultValue = "0.5", description = "Time for each case (default: ${DEFAULT-VALUE}).")
+    private double seconds;
+
+    @Option(names = "--only", paramLabel = "REGEX", defaultValue = "", description = "Only cases whose name matches.")
+    private String only;
+
+    Kernels(Console console) {
+      this.console = console;
+    }
+
+    @Override
+    public Integer call() {
+      List<Measurement> results = new ArrayList<>();
+      try (Backend backend = Backends.open(BackendOptions.defaults().withThreads(common.threads))) {
+        new KernelBench(backend, seconds, pattern(), result -> {
+          results.add(result);
+          if (!common.json) {
+            result.print(console);
+          }
+        }).run();
+      }
+      finish(console, common, results);
+      return ExitCode.OK;
+    }
+
+    private Pattern pattern() {
+      try {
+        return Pattern.compile(only);
+      } catch (PatternSyntaxException e) {
+        throw new IllegalArgumentException("--only: " + e.getMessage(), e);
+      }
+    }
+  }
+
+  /** {@code lanes bench model}. */
+  @Command(name = "model", mixinStandardHelpOptions = true,
+      description = "Times prompt and output of a synthetic model. Its weights are written to a temporary folder and deleted afterwards.")
+  static final class Model implements Callable<Integer> {
+    private final Console console;
+
+    @Mixin private Common common;
+
+    @Option(names = "--shape", paramLabel = "NAME", defaultValue = "135m",
+        description = "1.1b (2.2 GB of weights), 135m or 15m (default: ${DEFAULT-VALUE}).")
+    private String shapeName;
+
+    @Option(names = "--prompt", paramLabel = "N", defaultValue = "512", description = "Tokens of the prompt (default: ${DEFAULT-VALUE}).")
+    private int promptTokens;
+
+    @Option(names = "--output", paramLabel = "N", defaultValue = "64", description = "Tokens of the output (default: ${DEFAULT-VALUE}).")
+    private int outputTokens;
+
+    @Option(names = "--rounds", paramLabel = "N", defaultValue = "3", description = "Repetitions (default: ${DEFAULT-VALUE}).")
+    private int rounds;
+
+    @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact", description = "See lanes generate --help.")
+    private Compute compute;
+
+    Model(Console console) {
+      this.console = console;
+    }
+
+    @Override
+    public Integer call() {
+      SyntheticModel shape = SyntheticModel.SHAPES.get(shapeName);
+      if (shape == null) {
+        throw new IllegalArgumentException("--shape: '" + shapeName + "' is unknown, expected one of "
+            + String.join(", ", SyntheticModel.SHAPES.keySet()));
+      }
+      if (promptTokens < 1 || outputTokens < 2 || rounds < 1) {
+        throw new IllegalArgumentException("--prompt and --rounds need 1 or more, --output 2 or more");
+      }
+      try {
+        Path directory = Files.createTempDirectory("lanes-bench");
+        try {
+          shape.write(directory);
+          measure(directory, shape);
+        } finally {
+          delete(directory);
+        }
+      } catch (IOException e) {
+        throw new ExitCode.UserError("cannot write the synthetic model: " + e, e);
+      }
+      return ExitCode.OK;
+    }
+
+    private void measure(Path directory, SyntheticModel shape) {
+      LoadOptions options = LoadOptions.builder().threads(common.threads).compute(compute).prefixCache(false)
+          .cacheTokens(promptTokens + outputTokens).build();
+      double[] prefill = new double[rounds];
+      double[] decode = new double[rounds];
+      long start = System.nanoTime();
+      double bytes = 2.0 * (shape.layerParameters() + shape.headParameters() * (shape.tied() ? 1 : 2));
+      try (LanguageModel model = Lanes.load(directory, options)) {
+        double load = 1e-9 * bytes / ((System.nanoTime() - start) * 1e-9);
+        int[] prompt = new SplittableRandom(1).ints(promptTokens, 0, shape.vocabulary()).toArray();
+        GenerationOptions generation = GenerationOptions.builder().maxTokens(outputTokens).ignoreEos(true).build();
+        model.generate(prompt, generation);
+        for (int i = 0; i < rounds; i++) {
+          Generation result = model.generate(prompt, generation);
+          prefill[i] = result.stats().prefillTokensPerSecond();
+          decode[i] = result.stats().decodeTokensPerSecond();
+        }
+        String name = shapeName + " bf16 " + (compute == Compute.BF16 ? "bf16-dot " : "") + model.info().backend().isa();
+        List<Measurement> results = List.of(
+            Measurement.of(name + " load", "GB/s", load),
+            Measurement.of(name + " prefill " + promptTokens, "tokens/s", prefill),
+            Measurement.of(name + " decode " + outputTokens + " after " + promptTokens, "tokens/s", decode));
+        if (!common.json) {
+          results.forEach(result -> result.print(console));
+        }
+        finish(console, common, results);
+      }
+    }
+
+    private static void delete(Path directory) throws IOException {
+      Files.walkFileTree(directory, new SimpleFileVisitor<>() {
+        @Override
+        public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) throws IOException {
+          Files.delete(file);
+          return FileVisitResult.CONTINUE;
+        }
+
+        @Override
+        public FileVisitResult postVisitDirectory(Path folder, IOException failure) throws IOException {
+          Files.delete(folder);
+          return FileVisitResult.CONTINUE;
+        }
+      });
+    }
+  }
+}
