@@ -31,7 +31,7 @@ final class ExitCode {
     if (failure instanceof InsufficientMemoryException || failure instanceof OutOfMemoryError) {
       return OUT_OF_MEMORY;
     }
-    if (failure instanceof IllegalArgumentException || failure instanceof UnsupportedRequestException) {
+    if (failure instanceof IllegalArgumentException || failure instanceof UnsupportedRequestException || failure instanceof UserError) {
       return USAGE;
     }
     return FAILURE;
