@@ -3,6 +3,8 @@ package dev.lanes.backend;
 import dev.lanes.backend.BackendOptions.Device;
 import dev.lanes.backend.BackendOptions.Isa;
 import dev.lanes.error.NativeException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -43,5 +45,25 @@ public final class TestBackends {
     Tensor tensor = backend.tensor(MemoryTag.OTHER, rows, columns);
     tensor.copyFrom(values, 0);
     return tensor;
+  }
+
+  /** Little-endian elements of these values, in a heap buffer. */
+  public static ByteBuffer bytes(float[] values, DType dtype) {
+    ByteBuffer buffer = ByteBuffer.allocate(values.length * dtype.bytes()).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : values) {
+      switch (dtype) {
+        case F32 -> buffer.putFloat(value);
+        case BF16 -> buffer.putShort(FloatFormats.toBf16(value));
+        case F16 -> buffer.putShort(FloatFormats.toF16(value));
+      }
+    }
+    return buffer.flip();
+  }
+
+  /** A new weight with these elements. */
+  public static PackedWeight weight(Backend backend, int rows, int columns, DType dtype, float[] values) {
+    PackedWeight weight = backend.weight(rows, columns, dtype);
+    weight.pack(new PackedWeight.Part(bytes(values, dtype), dtype, false, 0, rows, 0, columns));
+    return weight;
   }
 }

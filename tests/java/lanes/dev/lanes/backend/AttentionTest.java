@@ -1,0 +1,181 @@
+package dev.lanes.backend;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** Attention over paged keys and values: the native kernels of each instruction set against the Java reference. */
+@ExtendWith(MemoryBaseline.class)
+class AttentionTest {
+  @Test
+  void agreesWithTheReference() {
+    try (OpComparison comparison = new OpComparison()) {
+      for (Cases.Case c : Cases.read("attention")) {
+        List<DType> dtypes = c.text("dtype").equals("all") ? List.of(DType.F32, DType.BF16)
+            : List.of(DType.valueOf(c.text("dtype").toUpperCase(Locale.ROOT)));
+        for (DType dtype : dtypes) {
+          Problem problem = new Problem(c, dtype);
+          // Outputs are averages of values around 1; scores around 1 are exponentiated in float32 after dots over the head dimension.
+          comparison.within(c + " " + dtype, problem.dim * 2e-6 + 4e-6, problem::run);
+        }
+      }
+    }
+  }
+
+  @Test
+  void pagesThatNoQuerySeesAreNotRead() {
+    // A window of 70 over 300 keys with 5 sinks: pages 1 and 2 are gone, page 0 is needed for the sinks.
+    try (OpComparison comparison = new OpComparison()) {
+      Op.Ragged ragged = new Op.Ragged(new long[] {0, 2}, new long[] {300}, new int[][] {{0, -1, -1, 3, 4}}, new long[] {70},
+          new long[] {5});
+      float[] q = new TestInputs("window").floats(2 * 16);
+      float[] k = new TestInputs("window keys").floats(300 * 16);
+      comparison.within("window", 1e-5, backend -> {
+        try (KvPages pages = backend.kvPages(new KvPages.Spec(5, 1, 1, 16, DType.F32));
+            Tensor queries = TestBackends.tensor(backend, 2, 16, q);
+            Tensor keys = TestBackends.tensor(backend, 300, 16, k);
+            Tensor out = backend.tensor(MemoryTag.OTHER, 2, 16)) {
+          for (int page = 0; page < 5; page++) {
+            pages.poison(page);
+          }
+          long[] slots = IntStream.range(0, 300).mapToLong(i -> i >= 5 && i < 229 ? -1 : i).toArray();
+          backend.kvWrite(new Op.KvWrite(pages, 0, slots, keys, keys));
+          backend.attention(new Op.Attention(pages, 0, 1, true, 0.25f, queries, null, ragged, out));
+          float[] result = out.toArray();
+          for (float value : result) {
+            assertThat(value).as("what is not visible must not be read").isNotNaN();
+          }
+          return result;
+        }
+      });
+    }
+  }
+
+  /** A case with inputs, on pages of a shuffled order. */
+  private static final class Problem {
+    private final int dim;
+    private final int heads;
+    private final int kvHeads;
+    private final boolean causal;
+    private final int pad;
+    private final int offset;
+    private final DType dtype;
+    private final Op.Ragged ragged;
+    private final int pages;
+    private final long[][] slots;
+    private final float[] q;
+    private final float[] qSink;
+    private final float[][] k;
+    private final float[][] v;
+
+    Problem(Cases.Case c, DType dtype) {
+      dim = c.number("dim");
+      heads = c.number("heads");
+      kvHeads = c.number("kv_heads");
+      causal = c.number("causal") != 0;
+      pad = c.number("q_pad");
+      offset = c.number("offset");
+      this.dtype = dtype;
+      String[] sequences = c.text("sequences").split(",");
+      int count = sequences.length;
+      ragged = new Op.Ragged(new long[count + 1], new long[count], new int[count][], new long[count], new long[count]);
+      k = new float[count][];
+      v = new float[count][];
+      slots = new long[count][];
+      int needed = 0;
+      TestInputs inputs = new TestInputs(c + " " + dtype);
+      for (int s = 0; s < count; s++) {
+        long[] numbers = Arrays.stream(sequences[s].split("/")).mapToLong(Long::parseLong).toArray();
+        ragged.queryBegin()[s + 1] = ragged.queryBegin()[s] + numbers[0];
+        ragged.keyCount()[s] = numbers[1];
+        ragged.window()[s] = numbers[2];
+        ragged.sinks()[s] = numbers[3];
+        needed += (numbers[1] + KvPages.PAGE_TOKENS - 1) / KvPages.PAGE_TOKENS;
+        k[s] = inputs.floats((int) numbers[1] * kvHeads * dim);
+        v[s] = inputs.floats((int) numbers[1] * kvHeads * dim);
+      }
+      pages = needed + 2;
+      int[] order = inputs.distinct(needed, pages);
+      int next = 0;
+      for (int s = 0; s < count; s++) {
+        int keys = (int) ragged.keyCount()[s];
+        int[] table = new int[(keys + KvPages.PAGE_TOKENS - 1) / KvPages.PAGE_TOKENS];
+        for (int i = 0; i < table.length; i++) {
+          table[i] = order[next++];
+        }
+        ragged.pageTable()[s] = table;
+        slots[s] = new long[keys];
+        for (int j = 0; j < keys; j++) {
+          slots[s][j] = (long) table[j / KvPages.PAGE_TOKENS] * KvPages.PAGE_TOKENS + j % KvPages.PAGE_TOKENS;
+        }
+      }
+      q = inputs.floats(ragged.tokens() * heads * dim);
+      qSink = c.number("q_sink") == 0 ? null : inputs.floats(ragged.tokens() * heads * dim);
+    }
+
+    float[] run(Backend backend) {
+      int tokens = ragged.tokens();
+      int width = heads * dim;
+      try (KvPages pool = backend.kvPages(new KvPages.Spec(pages, 2, kvHeads, dim, dtype));
+          Tensor qs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad);
+          Tensor sinkQs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad);
+          Tensor outs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad)) {
+        for (int page = 0; page < pages; page++) {
+          pool.poison(page);
+        }
+        for (int s = 0; s < k.length; s++) {
+          if (slots[s].length > 0) {
+            try (Tensor keys = TestBackends.tensor(backend, slots[s].length, kvHeads * dim, k[s]);
+                Tensor values = TestBackends.tensor(backend, slots[s].length, kvHeads * dim, v[s])) {
+              backend.kvWrite(new Op.KvWrite(pool, 1, slots[s], keys, values));
+            }
+          }
+        }
+        Tensor query = qs.columns(offset, width);
+        query.copyFrom(q, 0);
+        Tensor sinkQuery = sinkQs.columns(offset, width);
+        Tensor out = outs.columns(offset, width);
+        if (qSink != null) {
+          sinkQuery.copyFrom(qSink, 0);
+        }
+        float scale = (float) (1 / Math.sqrt(dim));
+        backend.attention(new Op.Attention(pool, 1, heads, causal, scale, query, qSink == null ? null : sinkQuery, ragged, out));
+        return out.toArray();
+      }
+    }
+  }
+
+  @Test
+  void keysAreStoredRoundedHalfToEven() {
+    // One key: its value comes back as the page stores it.
+    Random random = new TestInputs("stored").random();
+    float[] value = new float[64];
+    for (int i = 0; i < value.length; i++) {
+      value[i] = Float.intBitsToFloat((127 + random.nextInt(4)) << 23 | random.nextInt(1 << 7) << 16 | (random.nextBoolean() ? 0x8000 : 0x7fff));
+    }
+    try (OpComparison comparison = new OpComparison()) {
+      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+        comparison.same(dtype, backend -> {
+          try (KvPages pool = backend.kvPages(new KvPages.Spec(1, 1, 1, 64, dtype));
+              Tensor v = TestBackends.tensor(backend, 1, 64, value);
+              Tensor out = backend.tensor(MemoryTag.OTHER, 1, 64)) {
+            backend.kvWrite(new Op.KvWrite(pool, 0, new long[] {0}, v, v));
+            Op.Ragged one = new Op.Ragged(new long[] {0, 1}, new long[] {1}, new int[][] {{0}}, new long[1], new long[1]);
+            backend.attention(new Op.Attention(pool, 0, 1, true, 1, v, null, one, out));
+            float[] result = out.toArray();
+            for (int i = 0; i < 64; i++) {
+              assertThat(result[i]).isEqualTo(FloatFormats.round(value[i], dtype));
+            }
+            return result;
+          }
+        });
+      }
+    }
+  }
+}
