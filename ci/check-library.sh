@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The shared library exports the header's functions and nothing else, needs only the C library, carries no run path, and no
+# The shared library exports the header's functions and nothing else, needs only the C library and libgcc_s, carries no run path, and no
 # code of ours calls abort, exit or assert: ci/check-library.sh <liblanes.so> <lanes.h>
 set -euo pipefail
 library=$1
@@ -16,14 +16,15 @@ missing=$(comm -13 <(echo "$exported") <(echo "$declared"))
 needed=$(readelf -d "$library" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
 for name in $needed; do
   case $name in
-    libc.so.6 | libm.so.6 | libpthread.so.0 | ld-linux*.so.*) ;;
+    libc.so.6 | libm.so.6 | libgcc_s.so.1 | libpthread.so.0 | ld-linux*.so.*) ;;
     *) fail "needs $name" ;;
   esac
 done
 ! readelf -d "$library" | grep -qE 'RPATH|RUNPATH' || fail "carries a run path"
 
-# The highest symbol version of the C library says on which distributions it loads; Ubuntu 22.04 has 2.35.
-floor=${LANES_GLIBC_FLOOR:-2.35}
+# The highest symbol version of the C library says on which distributions it loads; RHEL 9 and
+# Amazon Linux 2023 have 2.34. (libgcc is linked dynamically for that: the static one of GCC 12 needs 2.35.)
+floor=${LANES_GLIBC_FLOOR:-2.34}
 highest=$(objdump -T "$library" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -Vu | tail -1)
 [ "$(printf '%s\n%s\n' "$highest" "$floor" | sort -V | tail -1)" = "$floor" ] || fail "needs glibc $highest, more than $floor"
 
