@@ -1,3 +1,5 @@
+#include <functional>
+
 #include "support/attention_problem.h"
 
 namespace lanes_test {
@@ -294,6 +296,101 @@ TEST_P(AttentionTest, OutputMayReplaceQueries) {
   params.out = q.data();
   ASSERT_LANES_OK(lanes_attention(runtime.get(), &params));
   EXPECT_TRUE(SameBits(q, out));
+}
+
+TEST_P(AttentionTest, RefusesBadArguments) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  const PoolPtr pool = MakePool(4, 2, 2, 8, LANES_F32);
+  std::vector<float> q(3 * 32 + 1), q_sink(3 * 32), out(3 * 32);
+  std::vector<int64_t> q_begin = {0, 2, 3}, kv_len = {70, 1}, window = {0, 0}, sinks = {0, 0};
+  std::vector<int32_t> pages = {0, 3, 2, -1};
+  lanes_attention_params good = {};
+  good.size = sizeof good;
+  good.pool = pool.get();
+  good.heads = 4;
+  good.sequences = 2;
+  good.causal = 1;
+  good.scale = 0.5f;
+  good.tokens = 3;
+  good.q = q.data();
+  good.q_len = good.out_len = 3 * 32;
+  good.q_stride = good.out_stride = 32;
+  good.q_begin = q_begin.data();
+  good.q_begin_len = 3;
+  good.kv_len = kv_len.data();
+  good.kv_len_len = 2;
+  good.page_table = pages.data();
+  good.page_table_len = 4;
+  good.page_table_stride = 2;
+  good.window = window.data();
+  good.window_len = 2;
+  good.sinks = sinks.data();
+  good.sinks_len = 2;
+  good.out = out.data();
+  ASSERT_LANES_OK(lanes_attention(runtime.get(), &good));
+  const auto refused = [&](const char* text, const std::function<void(lanes_attention_params*)>& change) {
+    const std::vector<int64_t> q_begin_before = q_begin, kv_len_before = kv_len;
+    const std::vector<int32_t> pages_before = pages;
+    lanes_attention_params bad = good;
+    change(&bad);
+    EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, text, lanes_attention(runtime.get(), &bad));
+    std::copy(q_begin_before.begin(), q_begin_before.end(), q_begin.begin());
+    std::copy(kv_len_before.begin(), kv_len_before.end(), kv_len.begin());
+    std::copy(pages_before.begin(), pages_before.end(), pages.begin());
+    window = sinks = {0, 0};
+  };
+  refused("pool", [](auto* p) { p->pool = nullptr; });
+  refused("layer", [](auto* p) { p->layer = 2; });
+  refused("heads", [](auto* p) { p->heads = 3; });
+  refused("heads", [](auto* p) { p->heads = 0; });
+  refused("sequences", [](auto* p) { p->sequences = -1; });
+  refused("scale", [](auto* p) { p->scale = std::nanf(""); });
+  refused("scale", [](auto* p) { p->scale = INFINITY; });
+  refused("tokens", [](auto* p) { p->tokens = -1; });
+  refused("q_begin[2]", [](auto* p) { p->tokens = 2; });
+  refused("q_len", [](auto* p) { p->q_len = 95; });
+  refused("q is NULL", [](auto* p) { p->q = nullptr; });
+  refused("q_stride", [](auto* p) { p->q_stride = 31; });
+  refused("q_sink_len", [&](auto* p) { p->q_sink = q_sink.data(); });
+  refused("q_begin_len", [](auto* p) { p->q_begin_len = 2; });
+  refused("q_begin is NULL", [](auto* p) { p->q_begin = nullptr; });
+  refused("q_begin[0]", [&](auto*) { q_begin[0] = 1; });
+  refused("q_begin[1]", [&](auto*) { q_begin[1] = 4; });
+  refused("q_begin[1]", [&](auto*) { q_begin[1] = -1; });
+  refused("q_begin[2]", [&](auto*) { q_begin[2] = 1; });
+  refused("kv_len_len", [](auto* p) { p->kv_len_len = 1; });
+  refused("kv_len[0]", [&](auto*) { kv_len[0] = 1; });
+  refused("kv_len[1]", [&](auto*) { kv_len[1] = -5; });
+  refused("page_table_stride", [&](auto*) { kv_len[0] = 129; });
+  refused("page_table_stride", [&](auto*) { kv_len[0] = INT64_MAX; });
+  refused("page_table_len", [](auto* p) { p->page_table_len = 3; });
+  refused("page_table is NULL", [](auto* p) { p->page_table = nullptr; });
+  refused("page_table[0][1] is 4", [&](auto*) { pages[1] = 4; });
+  refused("page_table[0][0] is -1", [&](auto*) { pages[0] = -1; });
+  refused("page_table[1][0] is -2", [&](auto*) { pages[2] = -2; });
+  refused("page_table[0][0]", [&](auto*) { window[0] = 10; sinks[0] = 1; pages[0] = -1; });
+  refused("window_len", [](auto* p) { p->window_len = 1; });
+  refused("window[1]", [&](auto*) { window[1] = -1; });
+  refused("causal", [&](auto* p) { window[0] = 5; p->causal = 0; });
+  refused("sinks[1]", [&](auto*) { sinks[1] = -1; });
+  refused("sinks_len", [](auto* p) { p->sinks_len = 1; });
+  refused("out_len", [](auto* p) { p->out_len = 95; });
+  refused("out is NULL", [](auto* p) { p->out = nullptr; });
+  refused("overlap", [&](auto* p) { p->out = q.data() + 1; });
+  refused("overlap", [&](auto* p) { p->q_sink = q_sink.data(); p->q_sink_len = 96; p->out = q_sink.data(); });
+  refused("64 bits", [](auto* p) { p->tokens = INT64_MAX; });
+  refused("size", [](auto* p) { p->size = sizeof *p + 8; });
+  // What no query sees need not be there; a sequence without queries asks for nothing.
+  window = {3, 0};
+  pages = {-1, 3, 2, -1};
+  EXPECT_LANES_OK(lanes_attention(runtime.get(), &good));
+  q_begin = {0, 3, 3};
+  kv_len = {70, 0};
+  EXPECT_LANES_OK(lanes_attention(runtime.get(), &good));
+  const RuntimePtr fresh = MakeRuntime(isa(), 1);
+  ASSERT_LANES_OK(lanes_fail_allocation(1));
+  EXPECT_EQ(lanes_attention(fresh.get(), &good), LANES_ERROR_OUT_OF_MEMORY);
+  EXPECT_LANES_OK(lanes_attention(fresh.get(), &good));
 }
 
 }  // namespace

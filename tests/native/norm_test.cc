@@ -1,0 +1,230 @@
+#include <functional>
+
+#include "support/matrix.h"
+
+namespace lanes_test {
+namespace {
+
+struct NormProblem {
+  int32_t kind;
+  int64_t rows, cols;
+  bool bias, residual, sum, y_is_x, y_is_residual;
+  int64_t x_pad, y_pad, offset;
+  float epsilon = 1e-5f;
+  std::vector<float> x, r, weight, b;
+};
+
+NormProblem MakeNorm(const Case& c, uint64_t stream) {
+  NormProblem p;
+  p.kind = c.Text("kind") == "layer" ? LANES_NORM_LAYER : LANES_NORM_RMS;
+  p.rows = c.Integer("rows");
+  p.cols = c.Integer("cols");
+  p.bias = c.Text("bias") == "b";
+  p.residual = c.Text("inputs").find('r') != std::string::npos;
+  p.sum = c.Text("inputs").find('s') != std::string::npos;
+  p.y_is_x = c.Text("in_place") == "x";
+  p.y_is_residual = p.residual && c.Text("in_place") == "r";
+  p.x_pad = c.Integer("x_pad");
+  p.y_pad = c.Integer("y_pad");
+  p.offset = c.Integer("offset");
+  Random random(stream);
+  p.x = random.Floats(p.rows * p.cols, 3.0f);
+  for (float& x : p.x) x += 0.5f;
+  p.r = random.Floats(p.rows * p.cols);
+  p.weight = random.Floats(p.cols, 2.0f);
+  p.b = random.Floats(p.cols);
+  return p;
+}
+
+struct NormResult {
+  std::vector<float> y, sum;
+};
+
+NormResult RunNorm(lanes_runtime* runtime, const NormProblem& p) {
+  const MatrixInput x(p.x, p.rows, p.cols, p.x_pad, p.offset), r(p.r, p.rows, p.cols, p.x_pad, p.offset);
+  const GuardedInput<float> weight(p.weight), bias(p.b);
+  GuardedOutput y(p.rows, p.cols, p.cols + p.y_pad, p.offset), sum(p.rows, p.cols, p.cols + p.y_pad, p.offset);
+  lanes_norm_params params = {};
+  params.size = sizeof params;
+  params.kind = p.kind;
+  params.epsilon = p.epsilon;
+  params.rows = p.rows;
+  params.cols = p.cols;
+  params.x = x.data();
+  params.x_len = x.size();
+  params.x_stride = x.stride();
+  params.weight = weight.data();
+  params.weight_len = weight.size();
+  if (p.bias) {
+    params.bias = bias.data();
+    params.bias_len = bias.size();
+  }
+  params.y = y.data();
+  params.y_len = y.size();
+  params.y_stride = p.cols + p.y_pad;
+  if (p.residual) {
+    params.residual = r.data();
+    params.residual_len = r.size();
+    params.residual_stride = r.stride();
+  }
+  if (p.sum) {
+    params.sum = sum.data();
+    params.sum_len = sum.size();
+    params.sum_stride = p.cols + p.y_pad;
+  }
+  if (p.y_is_x) {
+    FillOutput(&y, p.x, p.rows, p.cols);
+    params.x = y.data();
+    params.x_len = y.size();
+    params.x_stride = params.y_stride;
+  } else if (p.y_is_residual) {
+    FillOutput(&y, p.r, p.rows, p.cols);
+    params.residual = y.data();
+    params.residual_len = y.size();
+    params.residual_stride = params.y_stride;
+  }
+  EXPECT_LANES_OK(lanes_norm(runtime, &params));
+  y.CheckSentinels();
+  sum.CheckSentinels();
+  return {y.Dense(), p.sum ? sum.Dense() : std::vector<float>()};
+}
+
+// docs/numerics.md.
+void CheckAgainstOracle(const NormProblem& p, const NormResult& result, const std::string& what) {
+  const double eps = 0x1p-24, additions = p.cols / 32 + 16;
+  for (int64_t i = 0; i < p.rows; ++i) {
+    std::vector<double> s(p.cols);
+    double mean = 0, size = 0, squares = 0;
+    for (int64_t j = 0; j < p.cols; ++j) {
+      const float sum = p.residual ? p.x[i * p.cols + j] + p.r[i * p.cols + j] : p.x[i * p.cols + j];
+      if (p.sum) ASSERT_EQ(result.sum[i * p.cols + j], sum) << what << " sum[" << i << ", " << j << "]";
+      s[j] = sum;
+      mean += s[j] / p.cols;
+      size += std::fabs(s[j]) / p.cols;
+    }
+    if (p.kind == LANES_NORM_RMS) mean = size = 0;
+    for (const double x : s) squares += (x - mean) * (x - mean) / p.cols;
+    const double scale = 1 / std::sqrt(squares + p.epsilon);
+    for (int64_t j = 0; j < p.cols; ++j) {
+      const double normal = (s[j] - mean) * scale, weight = p.weight[j], expected = normal * weight + (p.bias ? p.b[j] : 0);
+      const double bound = eps * (additions * std::fabs(weight) * (std::fabs(normal) + scale * size) + 2 * std::fabs(expected));
+      const double got = result.y[i * p.cols + j];
+      ASSERT_LE(std::fabs(got - expected), bound) << what << " y[" << i << ", " << j << "] is " << got << " not " << expected;
+    }
+  }
+}
+
+class NormTest : public IsaTest {};
+INSTANTIATE_FOR_ISAS(NormTest);
+
+TEST_P(NormTest, MatchesTheOracleOnCases) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("norm.tsv")) {
+    const NormProblem p = MakeNorm(c, ++stream);
+    CheckAgainstOracle(p, RunNorm(runtime.get(), p), c.Describe());
+    if (HasFailure()) return;
+  }
+}
+
+TEST_P(NormTest, BitsDoNotDependOnRowsThreadsOrPlace) {
+  const RuntimePtr one = MakeRuntime(isa(), 1), many = MakeRuntime(isa(), 8);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("norm.tsv")) {
+    const NormProblem p = MakeNorm(c, ++stream);
+    const std::vector<float> all = RunNorm(one.get(), p).y;
+    ASSERT_TRUE(SameBits(all, RunNorm(many.get(), p).y)) << c.Describe();
+    NormProblem plain = p;
+    plain.y_is_x = plain.y_is_residual = plain.sum = false;
+    plain.x_pad = plain.y_pad = plain.offset = 0;
+    if (isa() != LANES_ISA_REFERENCE) ASSERT_TRUE(SameBits(all, RunNorm(one.get(), plain).y)) << c.Describe() << " in another place";
+    for (int64_t i = 0; i < std::min<int64_t>(p.rows, 5); ++i) {
+      NormProblem row = p;
+      row.rows = 1;
+      row.x.assign(p.x.begin() + i * p.cols, p.x.begin() + (i + 1) * p.cols);
+      row.r.assign(p.r.begin() + i * p.cols, p.r.begin() + (i + 1) * p.cols);
+      const std::vector<float> expected(all.begin() + i * p.cols, all.begin() + (i + 1) * p.cols);
+      ASSERT_TRUE(SameBits(RunNorm(one.get(), row).y, expected)) << c.Describe() << " row " << i;
+    }
+  }
+}
+
+TEST_P(NormTest, SumMayBeTheResidualAndYTheInput) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  const int64_t rows = 3, cols = 70;
+  Random random(3);
+  std::vector<float> x = random.Floats(rows * cols), r = random.Floats(rows * cols);
+  const std::vector<float> weight = random.Floats(cols), x_before = x, r_before = r;
+  std::vector<float> y(rows * cols), sum(rows * cols);
+  lanes_norm_params params = {};
+  params.size = sizeof params;
+  params.kind = LANES_NORM_RMS;
+  params.epsilon = 1e-6f;
+  params.rows = rows;
+  params.cols = params.x_stride = params.residual_stride = params.y_stride = params.sum_stride = cols;
+  params.x = x.data();
+  params.residual = r.data();
+  params.weight = weight.data();
+  params.y = y.data();
+  params.sum = sum.data();
+  params.x_len = params.residual_len = params.y_len = params.sum_len = rows * cols;
+  params.weight_len = cols;
+  ASSERT_LANES_OK(lanes_norm(runtime.get(), &params));
+  params.y = x.data();
+  params.sum = r.data();
+  ASSERT_LANES_OK(lanes_norm(runtime.get(), &params));
+  EXPECT_TRUE(SameBits(x, y));
+  EXPECT_TRUE(SameBits(r, sum));
+  x = x_before;
+  r = r_before;
+  params.y = r.data();
+  params.sum = x.data();
+  ASSERT_LANES_OK(lanes_norm(runtime.get(), &params));
+  EXPECT_TRUE(SameBits(r, y));
+  EXPECT_TRUE(SameBits(x, sum));
+}
+
+TEST_P(NormTest, RefusesBadArguments) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  std::vector<float> x(12), y(12), w(4);
+  lanes_norm_params good = {};
+  good.size = sizeof good;
+  good.epsilon = 1e-5f;
+  good.rows = 3;
+  good.cols = good.x_stride = good.y_stride = 4;
+  good.x = x.data();
+  good.weight = w.data();
+  good.y = y.data();
+  good.x_len = good.y_len = 12;
+  good.weight_len = 4;
+  ASSERT_LANES_OK(lanes_norm(runtime.get(), &good));
+  const auto refused = [&](const char* text, const std::function<void(lanes_norm_params*)>& change) {
+    lanes_norm_params bad = good;
+    change(&bad);
+    EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, text, lanes_norm(runtime.get(), &bad));
+  };
+  refused("kind", [](auto* p) { p->kind = 2; });
+  refused("epsilon", [](auto* p) { p->epsilon = std::nanf(""); });
+  refused("epsilon", [](auto* p) { p->epsilon = -1e-5f; });
+  refused("epsilon", [](auto* p) { p->epsilon = INFINITY; });
+  refused("rows", [](auto* p) { p->rows = -1; });
+  refused("cols", [](auto* p) { p->cols = 0; });
+  refused("x_len", [](auto* p) { p->x_len = 11; });
+  refused("x", [](auto* p) { p->x = nullptr; });
+  refused("x_stride", [](auto* p) { p->x_stride = 3; });
+  refused("weight", [](auto* p) { p->weight = nullptr; });
+  refused("weight_len", [](auto* p) { p->weight_len = 3; });
+  refused("bias_len", [&](auto* p) { p->bias = w.data(); });
+  refused("y_len", [](auto* p) { p->y_len = 11; });
+  refused("y", [](auto* p) { p->y = nullptr; });
+  refused("residual_len", [&](auto* p) { p->residual = x.data(); p->residual_stride = 4; });
+  refused("overlap", [&](auto* p) { p->y = x.data() + 1; p->y_len = 11; p->rows = 2; });
+  refused("overlap", [&](auto* p) { p->sum = p->y; p->sum_len = 12; p->sum_stride = 4; });
+  refused("64 bits", [](auto* p) { p->rows = INT64_MAX; });
+  refused("size", [](auto* p) { p->size = 4; });
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params", lanes_norm(runtime.get(), nullptr));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime", lanes_norm(nullptr, &good));
+}
+
+}  // namespace
+}  // namespace lanes_test
