@@ -56,7 +56,10 @@ TEST_P(AttentionTest, MatchesTheOracleOnCases) {
 TEST_P(AttentionTest, BitsDoNotDependOnBatchPlacementOrThreads) {
   const RuntimePtr one = MakeRuntime(isa(), 1);
   std::vector<RuntimePtr> others;
-  for (const int threads : {2, 3, 8}) others.push_back(MakeRuntime(isa(), threads));
+  for (const int threads : {2, 3, 8}) {
+    // The reference shares out rows only: one count of threads shows as much as three.
+    if (isa() != LANES_ISA_REFERENCE || threads == 3) others.push_back(MakeRuntime(isa(), threads));
+  }
   uint64_t stream = 100;
   for (const Case& c : ReadCases("attention.tsv")) {
     for (const int32_t dtype : DtypesOf(c)) {
