@@ -37,11 +37,11 @@ public final class Ceilings {
    *
    * @param unitsPerGiga how much of the case's unit one GFLOP or GB makes
    */
-  public static Contender scaled(Contender ceiling, String name, double unitsPerGiga) {
+  public static Contender scaled(Contender ceiling, double unitsPerGiga) {
     return new Contender() {
       @Override
       public String name() {
-        return name;
+        return ceiling.name();
       }
 
       @Override

@@ -12,7 +12,7 @@ import org.bytedeco.pytorch.TensorOptional;
 import org.bytedeco.pytorch.global.torch;
 
 /**
- * libtorch's scaled_dot_product_attention at its best setting: every way of stating the same attention is timed when the peer is
+ * libtorch's scaled_dot_product_attention in float32 at its best setting: every way of stating the same attention is timed when the peer is
  * opened, and the fastest one takes part. Its matrix products inside are OpenBLAS calls from its own threads, so OpenBLAS must be held
  * to one thread (OPENBLAS_NUM_THREADS=1); with more it is several times slower.
  */
@@ -24,10 +24,9 @@ public final class LibTorch implements Contender {
    * Attention of queries [heads, queries, headDim] over keys and values [kvHeads, keys, headDim].
    *
    * @param causal for queries as many as keys; a single query sees all keys in either case
-   * @param bf16 bfloat16 queries, keys and values instead of float32
    * @param copies key and value tensors to rotate among
    */
-  public record Attention(int heads, int kvHeads, int headDim, int queries, int keys, boolean causal, boolean bf16, int copies) {}
+  public record Attention(int heads, int kvHeads, int headDim, int queries, int keys, boolean causal, int copies) {}
 
   /** One way of stating the attention. The tensors are [1, heads, tokens, headDim], whatever lies in memory. */
   private record Setting(String name, Tensor query, List<Tensor> keys, List<Tensor> values, boolean causal, boolean enableGqa) {}
@@ -35,7 +34,6 @@ public final class LibTorch implements Contender {
   private final Deque<Pointer> owned = new ArrayDeque<>();
   private final double work;
   private final int threads;
-  private final boolean bf16;
   private TensorOptional noMask;
   private DoubleOptional defaultScale;
   private Setting setting;
@@ -47,7 +45,6 @@ public final class LibTorch implements Contender {
   public LibTorch(Attention attention, double work, int threads) {
     this.work = work;
     this.threads = threads;
-    bf16 = attention.bf16();
     if (!"1".equals(System.getenv("OPENBLAS_NUM_THREADS"))) {
       throw new IllegalStateException("OPENBLAS_NUM_THREADS must be 1 for libtorch to run at its best; ci/bench.sh sets it");
     }
@@ -129,8 +126,7 @@ public final class LibTorch implements Contender {
   }
 
   private Tensor random(long outer, long middle, long headDim) {
-    Tensor values = own(torch.randn(1, outer, middle, headDim));
-    return bf16 ? own(values.to(torch.ScalarType.BFloat16)) : values;
+    return own(torch.randn(1, outer, middle, headDim));
   }
 
   private <P extends Pointer> P own(P pointer) {
@@ -140,7 +136,7 @@ public final class LibTorch implements Contender {
 
   @Override
   public String name() {
-    return "libtorch " + (bf16 ? "bf16 " : "") + setting.name();
+    return "libtorch f32 " + setting.name();
   }
 
   @Override

@@ -1,0 +1,2 @@
+/** Cases of every op but attention. */
+package dev.lanes.bench.kernel;

@@ -1,0 +1,2 @@
+/** The command behind ci/bench.sh. */
+package dev.lanes.bench;
