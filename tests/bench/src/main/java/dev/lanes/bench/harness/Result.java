@@ -22,11 +22,11 @@ public record Result(String name, String unit, Figure ours, String peerName, Fig
 
   /** One line for people. */
   public String line() {
-    String left = String.format(Locale.ROOT, "%-40s ours %s", name, text(ours));
+    String left = String.format(Locale.ROOT, "%-36s ours %s", name, text(ours));
     String middle =
         peer == null
-            ? String.format(Locale.ROOT, "%-48s", "no peer")
-            : String.format(Locale.ROOT, "%-22s %s  x%.2f", peerName, text(peer), ratio());
+            ? String.format(Locale.ROOT, "%-68s", "no peer")
+            : String.format(Locale.ROOT, "%-40s %s  x%.2f", peerName, text(peer), ratio());
     return String.format(
         Locale.ROOT, "%s  %s  %5.1f%% of %s %s %s", left, middle, percentOfCeiling(), number(ceiling.median()), unit, ceilingName);
   }

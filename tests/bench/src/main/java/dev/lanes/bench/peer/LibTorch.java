@@ -136,7 +136,7 @@ public final class LibTorch implements Contender {
 
   @Override
   public String name() {
-    return "libtorch f32 " + setting.name();
+    return "libtorch f32 (" + setting.name() + ")";
   }
 
   @Override
