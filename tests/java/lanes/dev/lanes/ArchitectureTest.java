@@ -64,7 +64,7 @@ class ArchitectureTest {
   }
 
   private static DescribedPredicate<JavaClass> belongTo(List<String> layers) {
-    return DescribedPredicate.describe("belong to " + layers, c -> layers.contains(layerOf(c)));
+    return DescribedPredicate.describe("belong to " + layers, c -> layerOf(c) != null && layers.contains(layerOf(c)));
   }
 
   /** The layer that a class belongs to; null for one that no layer claims, such as the JDK's. */

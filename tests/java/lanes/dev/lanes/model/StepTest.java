@@ -158,6 +158,10 @@ class StepTest {
           try (Checkpoint checkpoint = Checkpoint.open(directory)) {
             before = ModelFootprint.of(checkpoint, ModelConfig.load(directory), backend, ModelOptions.defaults());
           }
+          // Kernels have work space of their own, taken when first needed.
+          try (ModelRun warm = new ModelRun(directory, backend); ModelRun.Lane lane = warm.lane(tokens(100))) {
+            warm.step(StepBatch.Hidden.LAST, false, new ModelRun.Share(lane, 100, false));
+          }
           long scratch = live(backend, MemoryTag.SCRATCH);
           long weights = live(backend, MemoryTag.WEIGHTS);
           long kv = live(backend, MemoryTag.KV);
@@ -248,6 +252,9 @@ class StepTest {
   @Test
   void aClosedModelRefusesWork() {
     try (Backend backend = Backends.open(TestBackends.best())) {
+      try (ModelRun warm = new ModelRun(llama(1), backend)) {
+        warm.logits(tokens(5));
+      }
       long before = backend.memory().liveTotal();
       ModelRun run = new ModelRun(llama(1), backend);
       ModelRun.Lane lane = run.lane(tokens(5));
