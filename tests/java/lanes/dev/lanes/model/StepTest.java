@@ -21,7 +21,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Queue;
 import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -267,6 +270,47 @@ class StepTest {
       lane.close();
       run.close();
       assertThat(backend.memory().liveTotal()).isEqualTo(before);
+    }
+  }
+
+  /** Whoever closes waits for the step that runs; whoever comes later is told. */
+  @Test
+  void closingWhileOthersStep() throws InterruptedException {
+    Path directory = llama(2);
+    try (Backend backend = Backends.open(TestBackends.best())) {
+      for (int round = 0; round < 20; round++) {
+        ModelRun run = new ModelRun(directory, backend);
+        AtomicInteger steps = new AtomicInteger();
+        Queue<Throwable> strange = new ConcurrentLinkedQueue<>();
+        List<Thread> threads = new ArrayList<>();
+        for (int i = 0; i < 4; i++) {
+          ModelRun.Lane lane = run.lane(tokens(200));
+          threads.add(new Thread(() -> {
+            try (lane) {
+              while (lane.waiting() > 0) {
+                run.step(StepBatch.Hidden.NONE, false, new ModelRun.Share(lane, 1, false));
+                steps.incrementAndGet();
+              }
+            } catch (IllegalStateException e) {
+              if (!e.getMessage().contains("closed")) {
+                strange.add(e);
+              }
+            } catch (Throwable e) {
+              strange.add(e);
+            }
+          }));
+        }
+        threads.forEach(Thread::start);
+        while (steps.get() < 10) {
+          Thread.onSpinWait();
+        }
+        run.model.close();
+        for (Thread thread : threads) {
+          thread.join();
+        }
+        assertThat(strange).isEmpty();
+        run.close();
+      }
     }
   }
 
