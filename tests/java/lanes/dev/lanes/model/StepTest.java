@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.MemoryTag;
@@ -329,6 +330,35 @@ class StepTest {
       for (int t = 0; t < expected.length; t++) {
         // This model's weights are bfloat16 numbers held in float32.
         Numbers.assertClose("token " + t, actual[t], expected[t], 1e-5);
+      }
+    }
+  }
+
+  /** Activations rounded to bfloat16: other numbers where the CPU multiplies bfloat16, but close ones, and the same however cut. */
+  @ParameterizedTest
+  @MethodSource("backends")
+  void bfloat16Arithmetic(BackendOptions options) {
+    Path directory = SharedModels.directory("random/qwen2");
+    int[] prompt = new Random(SEED).ints(70, 0, 320).toArray();
+    try (Backend backend = Backends.open(options);
+        ModelRun exact = new ModelRun(directory, backend);
+        ModelRun rounded = new ModelRun(directory, backend, ModelOptions.defaults().withCompute(Compute.BF16), 64, DType.F32)) {
+      float[][] expected = exact.logits(prompt);
+      float[][] whole = rounded.logits(prompt);
+      float[][] cut;
+      try (ModelRun.Lane lane = rounded.lane(prompt)) {
+        cut = rounded.logits(lane, 9);
+      }
+      double most = 0;
+      for (int t = 0; t < prompt.length; t++) {
+        Numbers.assertSameBits("token " + t, cut[t], whole[t]);
+        most = Math.max(most, distance(whole[t], expected[t]));
+      }
+      assertThat(most).isLessThan(0.25);
+      if (backend.info().bf16Dot()) {
+        assertThat(most).isPositive();
+      } else {
+        assertThat(most).isZero();
       }
     }
   }

@@ -22,7 +22,7 @@ final class TestBackends {
     for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512)) {
       BackendOptions options = new BackendOptions(Device.CPU, 2, isa);
       try (Backend backend = Backends.open(options)) {
-        all.add(options);
+        all.add(options.withThreads(backend.info().threads()));
       } catch (LanesException e) {
         if (isa == Isa.REFERENCE) {
           throw e;
