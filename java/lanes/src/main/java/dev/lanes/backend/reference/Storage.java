@@ -30,13 +30,16 @@ final class Storage<T> implements Forgotten.Resource {
     this.name = name;
     this.tag = tag;
     this.bytes = bytes;
+    Runtime runtime = Runtime.getRuntime();
+    long available = runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory();
+    String problem = name + " takes " + bytes + " bytes of the Java heap, of which " + available + " are free; raise -Xmx";
+    if (bytes > runtime.maxMemory()) {
+      throw new InsufficientMemoryException(problem, bytes, available);
+    }
     try {
       arrays = allocation.get();
     } catch (OutOfMemoryError e) {
-      Runtime runtime = Runtime.getRuntime();
-      long available = runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory();
-      throw new InsufficientMemoryException(name + " takes " + bytes + " bytes of the Java heap, of which " + available
-          + " are free; raise -Xmx", bytes, available);
+      throw new InsufficientMemoryException(problem, bytes, available);
     }
     synchronized (owner) {
       owner.add(this);

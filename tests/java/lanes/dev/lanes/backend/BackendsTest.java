@@ -1,0 +1,105 @@
+package dev.lanes.backend;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.lanes.backend.BackendOptions.Device;
+import dev.lanes.backend.BackendOptions.Isa;
+import dev.lanes.error.NativeException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
+
+/** Which backend is opened, and what it says of itself. */
+@ExtendWith(MemoryBaseline.class)
+class BackendsTest {
+  @Test
+  void describesItself() {
+    for (BackendOptions options : TestBackends.natives()) {
+      try (Backend b = Backends.open(options.withThreads(3))) {
+        BackendInfo info = b.info();
+        assertThat(info.name()).isEqualTo("cpu");
+        assertThat(info.isa()).isEqualToIgnoringCase(options.isa().name());
+        assertThat(info.threads()).isEqualTo(3);
+        assertThat(info.why()).contains("native kernels").doesNotContain("\n");
+        assertThat(info.implementations()).containsKeys("linear", "attention", "sample");
+        assertThat(info.implementations().get("linear")).isEqualTo(info.isa());
+      }
+    }
+    try (Backend b = Backends.open(TestBackends.reference())) {
+      assertThat(b.info().name()).isEqualTo("reference");
+      assertThat(b.info().isa()).isEqualTo("java");
+      assertThat(b.info().bf16Dot()).isFalse();
+    }
+  }
+
+  @Test
+  void automaticIsNativeWhereItCanBe() {
+    try (Backend b = Backends.open(new BackendOptions(Device.AUTO, 0, Isa.AUTO))) {
+      assertThat(b.info().name()).isEqualTo("cpu");
+      assertThat(b.info().threads()).isPositive();
+    }
+  }
+
+  @Test
+  void refusesWrongOptions() {
+    assertThatThrownBy(() -> new BackendOptions(Device.CPU, -1, Isa.AUTO)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("threads is -1");
+    assertThatThrownBy(() -> new BackendOptions(Device.CPU, 100_000, Isa.AUTO)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new BackendOptions(null, 1, Isa.AUTO)).isInstanceOf(NullPointerException.class);
+    assertThatThrownBy(() -> new BackendOptions(Device.CPU, 1, null)).isInstanceOf(NullPointerException.class);
+  }
+
+  /** Prints which backend the system properties give. */
+  public static final class Main {
+    public static void main(String[] args) {
+      for (int i = 0; i < 2; i++) {
+        try (Backend b = Backends.open()) {
+          System.out.println("opened " + b.info());
+        } catch (NativeException | IllegalArgumentException e) {
+          System.out.println(e);
+        }
+      }
+    }
+  }
+
+  private static String freshJvm(String... options) throws IOException, InterruptedException {
+    List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+        "--enable-native-access=ALL-UNNAMED", "-cp", System.getProperty("java.class.path")));
+    command.addAll(List.of(options));
+    command.add(Main.class.getName());
+    Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+    assertThat(process.exitValue()).as(output).isZero();
+    return output;
+  }
+
+  @Test
+  void systemPropertiesChoose() throws Exception {
+    assertThat(freshJvm()).contains("name=cpu");
+    assertThat(freshJvm("-Ddev.lanes.backend=reference")).contains("name=reference", "was asked for");
+    assertThat(freshJvm("-Ddev.lanes.isa=reference", "-Ddev.lanes.threads=3")).contains("name=cpu, isa=reference, threads=3");
+    assertThat(freshJvm("-Ddev.lanes.backend=gpu")).contains("dev.lanes.backend is \"gpu\"", "auto, cpu, reference");
+    assertThat(freshJvm("-Ddev.lanes.isa=sse")).contains("dev.lanes.isa is \"sse\"", "auto, reference, avx2, avx512");
+    assertThat(freshJvm("-Ddev.lanes.threads=many")).contains("dev.lanes.threads is \"many\"");
+    assertThat(freshJvm("-Ddev.lanes.threads=-3")).contains("threads is -3");
+  }
+
+  /** A JVM that takes itself for one on another platform finds no library. */
+  @Test
+  void fallsBackOnceAndSaysSo() throws Exception {
+    String output = freshJvm("-Dorg.bytedeco.javacpp.platform=linux-ppc64le");
+    assertThat(output).contains("name=reference", "there is no native library of Lanes for linux-ppc64le");
+    assertThat(output.split("slow pure-Java reference backend", -1)).as(output).hasSize(2);
+    String forced = freshJvm("-Dorg.bytedeco.javacpp.platform=linux-ppc64le", "-Ddev.lanes.backend=cpu");
+    assertThat(forced).contains("NativeException", "there is no native library of Lanes for linux-ppc64le").doesNotContain("opened");
+    String byIsa = freshJvm("-Dorg.bytedeco.javacpp.platform=linux-ppc64le", "-Ddev.lanes.isa=avx2");
+    assertThat(byIsa).contains("NativeException").doesNotContain("opened");
+  }
+}
