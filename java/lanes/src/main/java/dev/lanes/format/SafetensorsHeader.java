@@ -19,8 +19,8 @@ final class SafetensorsHeader {
   private static final String METADATA = "__metadata__";
   private static final int MAX_RANK = 64;
 
-  /** The largest mixtures of experts have half as many, spread over a hundred files. */
-  private static final int MAX_TENSORS = 1 << 18;
+  /** The largest mixtures of experts have about as many, spread over a hundred files. */
+  private static final int MAX_TENSORS = 1 << 17;
 
   private static final Map<String, DType> DTYPES =
       Arrays.stream(DType.values()).collect(Collectors.toUnmodifiableMap(DType::name, type -> type));
