@@ -101,7 +101,8 @@ class SafetensorsTest {
 
   @Test
   void namesWithEscapesAndWhiteSpaceInTheHeader() throws IOException {
-    Path path = write("  \n{ 'a\\u00e9\\n\\/\\ud83e\\udd99' :\t{'shape' : [ 1 , 2 ] , 'dtype':'F16', 'data_offsets':[0,4]} }   ", new byte[4]);
+    String header = "  \n{ 'a\\u00e9\\n\\/\\ud83e\\udd99' :\t{'shape' : [ 1 , 2 ] , 'dtype':'F16', 'data_offsets':[0,4]} }   ";
+    Path path = write(header, new byte[4]);
     try (SafetensorsFile file = SafetensorsFile.open(path)) {
       assertThat(file.tensors()).singleElement().extracting(TensorInfo::name).isEqualTo("aé\n/🦙");
     }

@@ -32,7 +32,7 @@ class DecodingTest {
   @ParameterizedTest
   @ValueSource(strings = {
       "null",
-      "{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true}",
+      "{'type':'ByteLevel',BYTES}",
       "{'type':'ByteFallback'}",
       "{'type':'Fuse'}",
       "{'type':'WordPiece','prefix':'##','cleanup':true}",
@@ -43,13 +43,13 @@ class DecodingTest {
       "{'type':'Metaspace','replacement':'▁','prepend_scheme':'never','split':true}",
       "{'type':'Strip','content':'▁','start':2,'stop':0}",
       "{'type':'Replace','pattern':{'String':'▁'},'content':' '}",
-      "{'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':'▁'},'content':' '},{'type':'ByteFallback'},{'type':'Fuse'}]}",
-      "{'type':'Sequence','decoders':[{'type':'ByteFallback'},{'type':'Fuse'},{'type':'Strip','content':'a','start':3,'stop':0}]}",
-      "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'Replace','pattern':{'String':'ab'},'content':'X'}]}",
-      "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'Metaspace','replacement':'▁','prepend_scheme':'first','split':true}]}",
-      "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'BPEDecoder','suffix':'</w>'}]}",
-      "{'type':'Sequence','decoders':[{'type':'Fuse'},{'type':'ByteFallback'},{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true}]}",
-      "{'type':'Sequence','decoders':[{'type':'ByteLevel','add_prefix_space':true,'trim_offsets':true},{'type':'WordPiece','prefix':'a','cleanup':true}]}"})
+      "{SEQUENCE:[{'type':'Replace','pattern':{'String':'▁'},'content':' '},{'type':'ByteFallback'},{'type':'Fuse'}]}",
+      "{SEQUENCE:[{'type':'ByteFallback'},{'type':'Fuse'},{'type':'Strip','content':'a','start':3,'stop':0}]}",
+      "{SEQUENCE:[{'type':'Fuse'},{'type':'Replace','pattern':{'String':'ab'},'content':'X'}]}",
+      "{SEQUENCE:[{'type':'Fuse'},{'type':'Metaspace','replacement':'▁','prepend_scheme':'first','split':true}]}",
+      "{SEQUENCE:[{'type':'Fuse'},{'type':'BPEDecoder','suffix':'</w>'}]}",
+      "{SEQUENCE:[{'type':'Fuse'},{'type':'ByteFallback'},{'type':'ByteLevel',BYTES}]}",
+      "{SEQUENCE:[{'type':'ByteLevel',BYTES},{'type':'WordPiece','prefix':'a','cleanup':true}]}"})
   void everyDecoderDecodesAsInTheReference(String decoder) throws IOException {
     List<String> tokens = List.of(
         "a", "b", "ab", "▁", "▁a", "▁▁b", "##a", "a##", "b</w>", "</w>", "<0x41>", "<0xC3>", "<0xA9>", "<0xE4>", "<0xB8>", "<0xAD>",
@@ -58,11 +58,13 @@ class DecodingTest {
     for (String token : tokens) {
       vocabulary.append(vocabulary.isEmpty() ? "" : ",").append('"').append(token).append("\":").append(tokens.indexOf(token));
     }
+    String json = decoder.replace("BYTES", "'add_prefix_space':true,'trim_offsets':true")
+        .replace("SEQUENCE", "'type':'Sequence','decoders'").replace('\'', '"');
     Files.writeString(directory.resolve("tokenizer.json"), """
         {"version":"1.0","truncation":null,"padding":null,"normalizer":null,"pre_tokenizer":null,"post_processor":null,"decoder":%s,
          "added_tokens":[{"id":17,"content":"<s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
          "model":{"type":"BPE","vocab":{%s},"merges":[]}}
-        """.formatted(decoder.replace('\'', '"'), vocabulary));
+        """.formatted(json, vocabulary));
     checkRandomIds(directory, 3000);
   }
 

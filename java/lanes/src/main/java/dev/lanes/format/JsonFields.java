@@ -124,7 +124,7 @@ final class JsonFields {
     return list;
   }
 
-  /** A finite number above {@code lowest} and at most {@code highest}; {@code fallback} when the field is absent, a refusal when it is null. */
+  /** A number above {@code lowest} and at most {@code highest}; {@code fallback} when the field is absent, a refusal when it is null. */
   double number(String field, double fallback, double lowest, double highest) {
     return node.has(field) ? number(field, node.get(field), lowest, highest) : fallback;
   }

@@ -57,7 +57,8 @@ public record ModelConfig(
    * Reads {@code config.json} in a model directory.
    *
    * @throws dev.lanes.error.InvalidModelException if it is missing, is not JSON, or a field has a value that cannot be
-   * @throws dev.lanes.error.UnsupportedModelException if it asks for an architecture, RoPE type, activation or quantization that Lanes lacks
+   * @throws dev.lanes.error.UnsupportedModelException if it asks for an architecture, RoPE type, activation or quantization that is not
+   *     supported
    */
   public static ModelConfig load(Path directory) {
     return read(directory.resolve("config.json"));

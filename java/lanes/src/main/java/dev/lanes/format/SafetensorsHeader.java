@@ -121,7 +121,8 @@ final class SafetensorsHeader {
       throw invalidTensor(name, "has no " + (dtype == null ? "dtype" : shape == null ? "shape" : "data_offsets"));
     }
     if (tensors.size() == MAX_TENSORS) {
-      throw new UnsupportedModelException(file, item(name), "is one of more than " + MAX_TENSORS + " tensors, the most that one file may hold");
+      throw new UnsupportedModelException(
+          file, item(name), "is one of more than " + MAX_TENSORS + " tensors, the most that one file may hold");
     }
     if (tensors.put(name, checked(name, dtype, shape, offsets)) != null) {
       throw invalidTensor(name, "appears twice in the header");

@@ -91,9 +91,16 @@ final class TokenizerComponents {
             regex -> matches.add(match(fields, regex, Optional.of(by))),
             () -> matches.add(new MatchStep.Replace(literal(fields), by)));
       }
+      case "Precompiled" -> {
+        String field = "precompiled_charsmap";
+        String map = fields.text(field).orElseThrow(() -> fields.invalid(field, "is missing, expected a string"));
+        CharsMap.problem(map).ifPresent(problem -> {
+          throw fields.invalid(field, problem);
+        });
+      }
       case "BertNormalizer", "Strip", "StripAccents", "Nmt" -> { }
       default -> throw fields.unsupported("type", "normalizer \"" + type + "\" is not supported; supported: Sequence, Prepend, Lowercase, "
-          + "NFC, NFD, NFKC, NFKD, Replace, BertNormalizer, Strip, StripAccents, Nmt");
+          + "NFC, NFD, NFKC, NFKD, Replace, BertNormalizer, Strip, StripAccents, Nmt, Precompiled");
     }
   }
 
@@ -200,8 +207,8 @@ final class TokenizerComponents {
       }
       case "WordPiece" -> decoders.add(new DecoderStep.WordPiece(shortText(fields, "prefix"), fields.bool("cleanup", true)));
       case "BPEDecoder" -> decoders.add(new DecoderStep.WordEnd(nonEmpty(fields, "suffix", shortText(fields, "suffix"))));
-      default -> throw fields.unsupported("type", "decoder \"" + type + "\" is not supported; supported: Sequence, ByteLevel, ByteFallback, "
-          + "Fuse, Replace, Strip, Metaspace, WordPiece, BPEDecoder");
+      default -> throw fields.unsupported("type", "decoder \"" + type + "\" is not supported; supported: Sequence, ByteLevel, "
+          + "ByteFallback, Fuse, Replace, Strip, Metaspace, WordPiece, BPEDecoder");
     }
   }
 

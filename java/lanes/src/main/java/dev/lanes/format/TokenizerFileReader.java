@@ -224,7 +224,23 @@ final class TokenizerFileReader {
         added.put(entry.getKey(), entry.getValue());
       }
     });
+    specialTokens().forEach((content, token) -> {
+      Integer id = ids.get(content);
+      if (id != null) {
+        added.putIfAbsent(id, token);
+      }
+    });
     return added;
+  }
+
+  /** Tokens with a role count as added and special even where the file has them as ordinary entries of its vocabulary. */
+  private Map<String, AddedToken> specialTokens() {
+    Map<String, AddedToken> special = new TreeMap<>();
+    config.additionalSpecialTokens().forEach(token -> special.put(token.content(), token));
+    config.specialTokens().values().forEach(
+        content -> special.putIfAbsent(content, new AddedToken(content, true, false, false, false, false)));
+    special.remove("");
+    return special;
   }
 
   /** The native tokenizer numbers tokens that its vocabulary lacks by itself, one after the other. */

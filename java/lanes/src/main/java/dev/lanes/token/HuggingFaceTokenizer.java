@@ -27,8 +27,8 @@ public final class HuggingFaceTokenizer implements Tokenizer {
   private static final Cleaner CLEANER = Cleaner.create();
 
   /** Classes that build their own template of BOS and EOS and ignore the post-processor of tokenizer.json. */
-  private static final Set<String> SENTENCEPIECE_CLASSES =
-      Set.of("LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast");
+  private static final Set<String> SENTENCEPIECE_CLASSES = Set.of(
+      "LlamaTokenizer", "LlamaTokenizerFast", "CodeLlamaTokenizer", "CodeLlamaTokenizerFast", "GemmaTokenizer", "GemmaTokenizerFast");
 
   private final TokenizerFile file;
   private final MatchGuard guard;

@@ -4,7 +4,9 @@ import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
 
-/** Text to token ids and back. Safe for use by several threads at once. After {@link #close()} every method throws IllegalStateException. */
+/**
+ * Text to token ids and back. Safe for use by several threads at once. After {@link #close()} every method throws IllegalStateException.
+ */
 public interface Tokenizer extends AutoCloseable {
 
   /**
