@@ -8,7 +8,7 @@ import java.nio.file.Path;
 
 /**
  * Reads JSON straight from the bytes of a safetensors header, as far as such headers need it: objects, strings and lists of whole numbers.
- * A header may name a million tensors; a general parser takes seconds for that, this one a fraction of one. It never recurses.
+ * It never recurses and keeps no table of symbols, for a header may hold a hundred megabytes.
  */
 final class HeaderScanner {
   private static final int MAX_DIGITS = 19;
