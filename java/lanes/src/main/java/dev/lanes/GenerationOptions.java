@@ -152,7 +152,7 @@ public final class GenerationOptions {
 
     private Builder() {}
 
-    /** The most tokens to make; 0 only checks and processes the prompt. */
+    /** The most tokens to make; 0 only checks the prompt. */
     public Builder maxTokens(int value) {
       maxTokens = Check.atLeast("maxTokens", value, 0);
       return this;
@@ -221,6 +221,10 @@ public final class GenerationOptions {
       for (int i = 0; i < values.size(); i++) {
         if (Objects.requireNonNull(values.get(i), "stop[" + i + "] is null").isEmpty()) {
           throw new IllegalArgumentException("stop[" + i + "] is empty, expected at least one character");
+        }
+        String text = values.get(i);
+        if (Character.isLowSurrogate(text.charAt(0)) || Character.isHighSurrogate(text.charAt(text.length() - 1))) {
+          throw new IllegalArgumentException("stop[" + i + "] begins or ends with half a character, expected whole ones");
         }
       }
       stop = List.copyOf(values);

@@ -19,11 +19,11 @@ public final class Lanes {
 
   /** Like {@link #load(Path)}, with options. */
   public static LanguageModel load(Path directory, LoadOptions options) {
-    throw new UnsupportedOperationException();
+    return new ModelLoader(directory, options).load();
   }
 
   /** The memory that {@link #load(Path, LoadOptions)} would take; reads headers only. */
   public static MemoryFootprint footprint(Path directory, LoadOptions options) {
-    throw new UnsupportedOperationException();
+    return new ModelLoader(directory, options).footprint();
   }
 }

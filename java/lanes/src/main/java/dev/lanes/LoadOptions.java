@@ -19,6 +19,7 @@ public final class LoadOptions {
   private final OptionalInt cacheTokens;
   private final Optional<DType> weightType;
   private final Compute compute;
+  private final DType ropeType;
   private final DType cacheType;
   private final int stepTokens;
   private final int maxBatch;
@@ -34,6 +35,7 @@ public final class LoadOptions {
     cacheTokens = builder.cacheTokens;
     weightType = builder.weightType;
     compute = builder.compute;
+    ropeType = builder.ropeType;
     cacheType = builder.cacheType;
     stepTokens = builder.stepTokens;
     maxBatch = builder.maxBatch;
@@ -83,8 +85,14 @@ public final class LoadOptions {
     return weightType;
   }
 
+  /** How linear layers with bfloat16 weights multiply. */
   public Compute compute() {
     return compute;
+  }
+
+  /** Type that the frequencies of rotary embedding are rounded to. */
+  public DType ropeType() {
+    return ropeType;
   }
 
   /** Element type of keys and values. */
@@ -121,6 +129,7 @@ public final class LoadOptions {
     private OptionalInt cacheTokens = OptionalInt.empty();
     private Optional<DType> weightType = Optional.empty();
     private Compute compute = Compute.EXACT;
+    private DType ropeType = DType.F32;
     private DType cacheType = DType.F32;
     private int stepTokens = 512;
     private int maxBatch = 64;
@@ -174,8 +183,18 @@ public final class LoadOptions {
       return this;
     }
 
+    /** How linear layers with bfloat16 weights multiply. */
     public Builder compute(Compute value) {
       compute = Objects.requireNonNull(value, "compute is null");
+      return this;
+    }
+
+    /**
+     * Type that the frequencies of rotary embedding are rounded to: float32 as Hugging Face loads models, or bfloat16 to reproduce what a
+     * model gave that was cast as a whole ({@code model.to(torch.bfloat16)}).
+     */
+    public Builder ropeType(DType value) {
+      ropeType = Objects.requireNonNull(value, "ropeType is null");
       return this;
     }
 
