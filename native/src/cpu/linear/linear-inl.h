@@ -17,6 +17,8 @@ namespace {
 constexpr int64_t kTileRows = 6;
 // A panel's block: stays in the second-level cache while the tiles pass.
 constexpr int64_t kBlockBytes = 64 << 10;
+// The same for few tiles, where reading the panel takes longer than multiplying: in small bites the two go side by side.
+constexpr int64_t kFewTiles = 4, kSmallBlockBytes = 16 << 10;
 // Rows that one task sums at most; its parked sums take 64 floats for each.
 constexpr int64_t kGroupRows = 510;
 // Rows packed at a time; each pass reads all weights.
@@ -64,22 +66,23 @@ struct Bf16Weights {
   static constexpr bool kOddTail = true;
   template <int kRows, int kVectors>
   LANES_INLINE void Step(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
-    F32 even[kVectors], odd[kVectors];
-    for (int v = 0; v < kVectors; ++v) LoadBf16Pairs(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes, &even[v], &odd[v]);
+    // One half after the other: both at once would not fit the registers.
+    F32 w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = LoadBf16Even(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes);
     for (int i = 0; i < kRows; ++i) {
       const F32 x = Set(a[i]);
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, even[v], sum[i][v]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, w[v], sum[i][v]);
     }
+    for (int v = 0; v < kVectors; ++v) w[v] = LoadBf16Odd(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes);
     for (int i = 0; i < kRows; ++i) {
       const F32 x = Set(a[kRows + i]);
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, odd[v], sum[i][v]);
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Fma(x, w[v], sum[i][v]);
     }
   }
   template <int kRows, int kVectors>
   LANES_INLINE void HalfStep(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
     for (int v = 0; v < kVectors; ++v) {
-      F32 even, odd;
-      LoadBf16Pairs(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes, &even, &odd);
+      const F32 even = LoadBf16Even(reinterpret_cast<const uint16_t*>(b) + v * 2 * kLanes);
       for (int i = 0; i < kRows; ++i) sum[i][v] = Fma(Set(a[i]), even, sum[i][v]);
     }
   }
@@ -121,8 +124,18 @@ struct TileArgs {
 template <class Weights, int kRows, int kVectors>
 void Tile(const TileArgs& t) {
   F32 sum[kRows][kVectors];
-  for (int i = 0; i < kRows; ++i) {
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = t.resume ? Load(t.sums + i * kPanelRows + v * kLanes) : Zero();
+  if (t.resume) {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Load(t.sums + i * kPanelRows + v * kLanes);
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+    }
   }
   constexpr int kAStep = kRows * Weights::kUnits;
   const float* a = t.a;
@@ -213,25 +226,28 @@ struct Tiling {
   int64_t Begin(int64_t tile) const { return rows * tile / tiles; }
 };
 
-// `a` gets units [k step][row] for each tile, tile after tile; a row takes `row_units` units.
+// Units [begin, begin + count) of `rows` rows of x, from `row` on, to a[unit][row].
 template <class Weights>
-void PackTile(const LinearArgs& args, int64_t row, int64_t rows, int64_t row_units, float* a) {
+void PackTile(const LinearArgs& args, int64_t row, int64_t rows, int64_t begin, int64_t count, float* a) {
   const int64_t k = args.weight.cols;
-  for (int64_t i = 0; i < rows; ++i) {
-    const float* x = args.x + (row + i) * args.x_stride;
-    float* out = a + i;
-    if constexpr (Weights::kDepth == 2 && Weights::kUnits == 1) {
-      alignas(64) uint16_t halves[2 * kLanes];
-      for (int64_t c = 0; c < k; c += 2 * kLanes) {
-        const int64_t first = k - c < kLanes ? k - c : kLanes, second = k - c - first < kLanes ? k - c - first : kLanes;
-        StoreBf16(halves, LoadN(x + c, first));
-        StoreBf16(halves + kLanes, LoadN(x + c + first, second));
-        const int64_t pairs = (first + second + 1) / 2;
-        for (int64_t p = 0; p < pairs; ++p) __builtin_memcpy(out + (c / 2 + p) * rows, halves + 2 * p, 4);
+  for (int64_t unit = begin; unit < begin + count; unit += kLanes) {
+    const int64_t units = begin + count - unit < kLanes ? begin + count - unit : kLanes;
+    for (int64_t i = 0; i < rows; ++i) {
+      const float* x = args.x + (row + i) * args.x_stride;
+      float* out = a + (unit - begin) * rows + i;
+      alignas(64) float run[kLanes];
+      if constexpr (Weights::kDepth == 2 && Weights::kUnits == 1) {
+        // A unit is a pair of bfloat16; where k is odd the last pair ends with 0.
+        const int64_t left = k - 2 * unit, first = left < kLanes ? left : kLanes;
+        const int64_t second = left - first < kLanes ? left - first : kLanes;
+        uint16_t* halves = reinterpret_cast<uint16_t*>(run);
+        StoreBf16(halves, LoadN(x + 2 * unit, first));
+        StoreBf16(halves + kLanes, LoadN(x + 2 * unit + first, second));
+      } else {
+        // Past k: the second half of the last step, which is not multiplied.
+        Store(run, LoadN(x + unit, k - unit < units ? k - unit : units));
       }
-    } else {
-      for (int64_t c = 0; c < k; ++c) out[c * rows] = x[c];
-      if (row_units > k) out[k * rows] = 0;
+      for (int64_t u = 0; u < units; ++u) __builtin_memcpy(out + u * rows, run + u, 4);
     }
   }
 }
@@ -245,7 +261,10 @@ class Pass {
     row_units_ = (k + Weights::kDepth - 1) / Weights::kDepth * Weights::kUnits;
     half_step_ = Weights::kOddTail && k % 2 != 0;
     steps_ = half_step_ ? k / 2 : (k + Weights::kDepth - 1) / Weights::kDepth;
-    block_steps_ = tiling_.tiles == 1 ? steps_ : kBlockBytes / (kPanelRows * Weights::kLaneBytes);
+    const int64_t block_bytes = tiling_.tiles <= kFewTiles ? kSmallBlockBytes : kBlockBytes;
+    // A lone tile that keeps the panel's whole width in registers reads it once, so there is nothing to keep in a cache.
+    const bool streams = tiling_.tiles == 1 && UnitsInRegisters(static_cast<int>(rows)) == kWidths;
+    block_steps_ = streams ? steps_ : block_bytes / (kPanelRows * Weights::kLaneBytes);
     if (block_steps_ > steps_ || block_steps_ == 0) block_steps_ = steps_ > 0 ? steps_ : 1;
     parks_ = steps_ > block_steps_;
   }
@@ -265,8 +284,10 @@ class Pass {
     const int64_t pack_grain = tiling_.rows * row_units_ < (1 << 15) ? tiling_.tiles : 1;
     ParallelFor(context_, tiling_.tiles, pack_grain, [&](int64_t begin, int64_t end, int) {
       for (int64_t tile = begin; tile < end; ++tile) {
-        const int64_t first = tiling_.Begin(tile);
-        PackTile<Weights>(args_, row_ + first, tiling_.Begin(tile + 1) - first, row_units_, a_ + first * row_units_);
+        const int64_t first = tiling_.Begin(tile), rows = tiling_.Begin(tile + 1) - first;
+        for (int64_t step = 0; step == 0 || step < steps_; step += block_steps_) {
+          PackTile<Weights>(args_, row_ + first, rows, step * Weights::kUnits, BlockUnits(step), TileData(step, first));
+        }
       }
     });
     const int64_t work = tiling_.tiles * panels * (steps_ + 32);
@@ -292,7 +313,7 @@ class Pass {
       for (int64_t tile = tile_begin; tile < tile_end; ++tile) {
         const int64_t first = tiling_.Begin(tile), rows = tiling_.Begin(tile + 1) - first;
         TileArgs t;
-        t.a = a_ + first * row_units_ + step * Weights::kUnits * rows;
+        t.a = TileData(step, first);
         t.b = weights + step * step_bytes;
         t.steps = steps;
         t.half_step = last && half_step_;
@@ -313,6 +334,17 @@ class Pass {
         if (last) Finish(args_, row_ + first, rows, panel * kPanelRows, width, sums);
       }
     }
+  }
+
+  // Units of one row in the block that begins with `step`. The half step belongs to the last block.
+  int64_t BlockUnits(int64_t step) const {
+    const int64_t end = step + block_steps_ >= steps_ ? steps_ + half_step_ : step + block_steps_;
+    return (end - step) * Weights::kUnits;
+  }
+
+  // Packed rows: block after block, and in a block tile after tile, so that a task reads on where it stopped.
+  float* TileData(int64_t step, int64_t first_row) const {
+    return a_ + step * Weights::kUnits * tiling_.rows + first_row * BlockUnits(step);
   }
 
   // One tile: the block itself, some way ahead. Several: each fetches its part of the next block.

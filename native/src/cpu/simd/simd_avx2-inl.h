@@ -123,11 +123,17 @@ static inline F32 LoadBf16(const uint16_t* p) { return WidenBf16(_mm_loadu_si128
 static inline F32 LoadBf16N(const uint16_t* p, int64_t n) { return WidenBf16(LoadHalvesN(p, n)); }
 static inline F32 LoadF16(const uint16_t* p) { return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
 static inline F32 LoadF16N(const uint16_t* p, int64_t n) { return {_mm256_cvtph_ps(LoadHalvesN(p, n))}; }
-// 2 * kLanes bfloat16 elements: those at even and those at odd places.
+// Of 2 * kLanes bfloat16 elements those at even, or at odd places.
+static inline F32 LoadBf16Even(const uint16_t* p) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 16))};
+}
+static inline F32 LoadBf16Odd(const uint16_t* p) {
+  const __m256i high = _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000));
+  return {_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), high))};
+}
 static inline void LoadBf16Pairs(const uint16_t* p, F32* even, F32* odd) {
-  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  even->v = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
-  odd->v = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(static_cast<int32_t>(0xFFFF0000))));
+  *even = LoadBf16Even(p);
+  *odd = LoadBf16Odd(p);
 }
 // bfloat16 bits in the low half of each lane, rounded half to even; NaN stays a (quiet) NaN.
 static inline I32 RoundToBf16(F32 a) {

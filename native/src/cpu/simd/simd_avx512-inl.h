@@ -101,10 +101,16 @@ static inline F32 LoadF16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
 static inline F32 LoadF16N(const uint16_t* p, int64_t n) { return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(FirstN(n), p))}; }
+static inline F32 LoadBf16Even(const uint16_t* p) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))};
+}
+static inline F32 LoadBf16Odd(const uint16_t* p) {
+  const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000));
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), high))};
+}
 static inline void LoadBf16Pairs(const uint16_t* p, F32* even, F32* odd) {
-  const __m512i pairs = _mm512_loadu_si512(p);
-  even->v = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
-  odd->v = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000))));
+  *even = LoadBf16Even(p);
+  *odd = LoadBf16Odd(p);
 }
 static inline I32 RoundToBf16(F32 a) {
   const __m512i bits = _mm512_castps_si512(a.v);

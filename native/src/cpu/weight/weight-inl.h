@@ -27,6 +27,23 @@ inline void StoreAs(int32_t dtype, char* p, F32 value, int64_t n) {
   }
 }
 
+inline F32 LoadWholeAs(int32_t dtype, const char* p) {
+  const uint16_t* halves = reinterpret_cast<const uint16_t*>(p);
+  if (dtype == LANES_F32) return Load(reinterpret_cast<const float*>(p));
+  return dtype == LANES_BF16 ? LoadBf16(halves) : LoadF16(halves);
+}
+
+inline void StoreWholeAs(int32_t dtype, char* p, F32 value) {
+  uint16_t* halves = reinterpret_cast<uint16_t*>(p);
+  if (dtype == LANES_F32) {
+    Store(reinterpret_cast<float*>(p), value);
+  } else if (dtype == LANES_BF16) {
+    StoreBf16(halves, value);
+  } else {
+    StoreF16(halves, value);
+  }
+}
+
 inline int64_t ElementBytes(int32_t dtype) { return dtype == LANES_F32 ? 4 : 2; }
 
 void Convert(const char* src, int32_t src_dtype, int64_t count, char* dst, int32_t dst_dtype) {
@@ -34,8 +51,13 @@ void Convert(const char* src, int32_t src_dtype, int64_t count, char* dst, int32
     memcpy(dst, src, static_cast<size_t>(count * ElementBytes(dst_dtype)));
     return;
   }
-  for (int64_t i = 0; i < count; i += kLanes) {
-    const int64_t n = count - i < kLanes ? count - i : kLanes;
+  int64_t i = 0;
+  // Whole vectors without masks: what a masked store has written cannot be forwarded to the loads that follow.
+  for (; i + kLanes <= count; i += kLanes) {
+    StoreWholeAs(dst_dtype, dst + i * ElementBytes(dst_dtype), LoadWholeAs(src_dtype, src + i * ElementBytes(src_dtype)));
+  }
+  if (i < count) {
+    const int64_t n = count - i;
     StoreAs(dst_dtype, dst + i * ElementBytes(dst_dtype), LoadAs(src_dtype, src + i * ElementBytes(src_dtype), n), n);
   }
 }
@@ -100,21 +122,37 @@ void PackRows(const WeightPackArgs& args, const LaneRange& lanes) {
   }
 }
 
-void PackTransposed(const WeightPackArgs& args, const LaneRange& lanes) {
-  const int32_t dtype = args.weight.dtype;
-  const int64_t bytes = ElementBytes(dtype), count = lanes.last - lanes.first;
-  alignas(64) char halves[kPanelRows * 2];
-  for (int64_t c = 0; c < args.col_count; ++c) {
-    const char* src = args.src + (c * args.row_count + lanes.src_row) * ElementBytes(args.src_dtype);
+const char* TransposedRun(const WeightPackArgs& args, const LaneRange& lanes, int64_t c) {
+  return args.src + (c * args.row_count + lanes.src_row) * ElementBytes(args.src_dtype);
+}
+
+void PackTransposedBf16(const WeightPackArgs& args, const LaneRange& lanes) {
+  const int64_t count = lanes.last - lanes.first;
+  alignas(64) uint16_t even[kPanelRows], odd[kPanelRows];
+  for (int64_t c = 0; c < args.col_count;) {
     const int64_t col = args.col_begin + c;
-    if (dtype != LANES_BF16) {
-      Convert(src, args.src_dtype, count, lanes.panel + (col * lanes.width + lanes.first) * bytes, dtype);
+    Convert(TransposedRun(args, lanes, c), args.src_dtype, count, reinterpret_cast<char*>(even), LANES_BF16);
+    if (col % 2 != 0 || c + 1 == args.col_count) {
+      for (int64_t lane = 0; lane < count; ++lane) StoreBf16Element(lanes, lanes.first + lane, col, even[lane]);
+      c += 1;
       continue;
     }
-    Convert(src, args.src_dtype, count, halves, dtype);
-    for (int64_t lane = 0; lane < count; ++lane) {
-      StoreBf16Element(lanes, lanes.first + lane, col, reinterpret_cast<const uint16_t*>(halves)[lane]);
-    }
+    Convert(TransposedRun(args, lanes, c + 1), args.src_dtype, count, reinterpret_cast<char*>(odd), LANES_BF16);
+    uint32_t* out = reinterpret_cast<uint32_t*>(lanes.panel) + col / 2 * lanes.width + lanes.first;
+    for (int64_t lane = 0; lane < count; ++lane) out[lane] = even[lane] | static_cast<uint32_t>(odd[lane]) << 16;
+    c += 2;
+  }
+}
+
+void PackTransposed(const WeightPackArgs& args, const LaneRange& lanes) {
+  const int32_t dtype = args.weight.dtype;
+  if (dtype == LANES_BF16) {
+    PackTransposedBf16(args, lanes);
+    return;
+  }
+  for (int64_t c = 0; c < args.col_count; ++c) {
+    char* out = lanes.panel + ((args.col_begin + c) * lanes.width + lanes.first) * ElementBytes(dtype);
+    Convert(TransposedRun(args, lanes, c), args.src_dtype, lanes.last - lanes.first, out, dtype);
   }
 }
 

@@ -1,0 +1,194 @@
+// Microbenchmark for tuning:  native_bench [--threads N] [--isa avx2|avx512] [--only SUBSTRING]
+// "--threads 1 --clock cpu" counts CPU time: for tuning on a machine that is busy with other things.
+// Ceilings are measured in the same run. The comparison with other libraries is ci/bench.sh.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "ceiling.h"
+#include "lanes/lanes.h"
+
+namespace {
+
+using lanes_bench::Seconds;
+
+struct Options {
+  int threads = 0;
+  int32_t isa = LANES_ISA_AUTO;
+  std::string only;
+};
+
+void Check(int32_t status) {
+  if (status == LANES_OK) return;
+  std::fprintf(stderr, "%s\n", lanes_last_error());
+  std::exit(1);
+}
+
+struct Timing {
+  double median, least, most;
+};
+
+// Repeats for about half a second. `call(i)` runs the i-th call.
+template <class Call>
+Timing Measure(const Call& call) {
+  for (int i = 0; i < 3; ++i) call(i);
+  std::vector<double> times;
+  const double start = Seconds();
+  for (int i = 0; times.size() < 7 || (Seconds() - start < 0.5 && times.size() < 20000); ++i) {
+    const double before = Seconds();
+    call(i);
+    times.push_back(Seconds() - before);
+  }
+  std::sort(times.begin(), times.end());
+  return {times[times.size() / 2], times.front(), times.back()};
+}
+
+const char* const kDtypeNames[] = {"f32", "bf16", "f16"};
+
+struct Weights {
+  std::vector<lanes_weight*> copies;  // together larger than the caches where `cold`
+  uint64_t bytes = 0;
+  ~Weights() {
+    for (lanes_weight* weight : copies) lanes_weight_destroy(weight);
+  }
+};
+
+void MakeWeights(lanes_runtime* runtime, int64_t n, int64_t k, int32_t dtype, bool cold, Weights* out) {
+  lanes_weight_params params = {sizeof params, n, k, dtype};
+  Check(lanes_weight_bytes(&params, &out->bytes));
+  const int64_t copies = cold ? std::max<int64_t>(1, (400 << 20) / static_cast<int64_t>(out->bytes)) : 1;
+  std::vector<float> values(n * k);
+  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>((i * 2654435761u >> 16) % 2001) * 1e-3f - 1.0f;
+  for (int64_t i = 0; i < copies; ++i) {
+    lanes_weight* weight = nullptr;
+    Check(lanes_weight_create(&params, &weight));
+    out->copies.push_back(weight);
+    lanes_weight_pack_params pack = {sizeof pack, weight, values.data(), values.size() * 4, LANES_F32, 0, 0, n, 0, k};
+    Check(lanes_weight_pack(runtime, &pack));
+  }
+}
+
+struct Ceilings {
+  double fma, bf16, read;
+};
+
+void Linear(lanes_runtime* runtime, const Options& options, const Ceilings& ceilings, int64_t m, int64_t n, int64_t k, int32_t dtype,
+            int32_t compute) {
+  char name[96];
+  std::snprintf(name, sizeof name, "linear m=%lld n=%lld k=%lld %s%s", static_cast<long long>(m), static_cast<long long>(n),
+                static_cast<long long>(k), kDtypeNames[dtype], compute == LANES_COMPUTE_BF16 ? " dot" : "");
+  if (!options.only.empty() && std::string(name).find(options.only) == std::string::npos) return;
+  Weights weights;
+  MakeWeights(runtime, n, k, dtype, m <= 32, &weights);
+  std::vector<float> x(m * k, 0.25f), y(m * n);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i % 17) * 0.1f - 0.8f;
+  lanes_linear_params p = {};
+  p.size = sizeof p;
+  p.m = m;
+  p.x = x.data();
+  p.x_len = x.size();
+  p.x_stride = k;
+  p.y = y.data();
+  p.y_len = y.size();
+  p.y_stride = n;
+  p.compute = compute;
+  const Timing t = Measure([&](int i) {
+    p.weight = weights.copies[i % weights.copies.size()];
+    Check(lanes_linear(runtime, &p));
+  });
+  const double gflops = 2.0 * static_cast<double>(m * n * k) / t.median * 1e-9;
+  const double peak = compute == LANES_COMPUTE_BF16 ? ceilings.bf16 : ceilings.fma;
+  const double gbs = static_cast<double>(weights.bytes) / t.median * 1e-9;
+  std::printf("%-44s %9.1f us (%.1f..%.1f)  %7.1f GFLOP/s %3.0f%%  %6.1f GB/s %3.0f%%\n", name, t.median * 1e6, t.least * 1e6,
+              t.most * 1e6, gflops, 100 * gflops / peak, gbs, 100 * gbs / ceilings.read);
+  std::fflush(stdout);
+}
+
+void Pack(lanes_runtime* runtime, const Options& options, int32_t src, int32_t dst, bool transposed) {
+  const std::string name = std::string("pack ") + kDtypeNames[src] + " to " + kDtypeNames[dst] + (transposed ? " transposed" : "");
+  if (!options.only.empty() && name.find(options.only) == std::string::npos) return;
+  const int64_t n = 2048, k = 5632;
+  lanes_weight_params params = {sizeof params, n, k, dst};
+  lanes_weight* weight = nullptr;
+  Check(lanes_weight_create(&params, &weight));
+  const std::vector<char> data(n * k * (src == LANES_F32 ? 4 : 2), 1);
+  lanes_weight_pack_params pack = {sizeof pack, weight, data.data(), data.size(), src, transposed, 0, n, 0, k};
+  const Timing t = Measure([&](int) { Check(lanes_weight_pack(runtime, &pack)); });
+  std::printf("%-44s %9.1f us  %6.2f GB/s of source\n", name.c_str(), t.median * 1e6, data.size() / t.median * 1e-9);
+  lanes_weight_destroy(weight);
+}
+
+void Embed(lanes_runtime* runtime, const Options& options, int32_t dtype, int64_t tokens) {
+  const std::string name = std::string("embed ") + kDtypeNames[dtype] + " tokens=" + std::to_string(tokens);
+  if (!options.only.empty() && name.find(options.only) == std::string::npos) return;
+  const int64_t n = 32000, k = 2048;
+  Weights weights;
+  MakeWeights(runtime, n, k, dtype, false, &weights);
+  std::vector<int32_t> ids(tokens);
+  std::vector<float> y(tokens * k);
+  lanes_embed_params p = {};
+  p.size = sizeof p;
+  p.weight = weights.copies[0];
+  p.ids = ids.data();
+  p.ids_len = ids.size();
+  p.tokens = tokens;
+  p.y = y.data();
+  p.y_len = y.size();
+  p.y_stride = k;
+  uint32_t state = 1;
+  const Timing t = Measure([&](int) {
+    for (int32_t& id : ids) id = static_cast<int32_t>((state = state * 1664525u + 1013904223u) >> 8) % n;
+    Check(lanes_embed(runtime, &p));
+  });
+  std::printf("%-44s %9.1f us  %6.2f us a token\n", name.c_str(), t.median * 1e6, t.median * 1e6 / tokens);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i + 1 < argc; i += 2) {
+    if (!std::strcmp(argv[i], "--threads")) options.threads = std::atoi(argv[i + 1]);
+    if (!std::strcmp(argv[i], "--only")) options.only = argv[i + 1];
+    if (!std::strcmp(argv[i], "--clock") && !std::strcmp(argv[i + 1], "cpu")) lanes_bench::UseCpuTime();
+    if (!std::strcmp(argv[i], "--isa")) options.isa = !std::strcmp(argv[i + 1], "avx2") ? LANES_ISA_AVX2 : LANES_ISA_AVX512;
+  }
+  lanes_runtime_params params = {sizeof params, options.threads, options.isa};
+  lanes_runtime* runtime = nullptr;
+  Check(lanes_runtime_create(&params, &runtime));
+  lanes_runtime_info info = {sizeof info, 0, 0, 0};
+  Check(lanes_get_runtime_info(runtime, &info));
+  const Ceilings ceilings = {lanes_bench::PeakFma(info.threads), lanes_bench::PeakBf16(info.threads),
+                             lanes_bench::ReadBandwidth(info.threads)};
+  std::printf("threads %d: fma %.0f GFLOP/s, bf16 dot %.0f GFLOP/s, read %.1f GB/s\n", info.threads, ceilings.fma, ceilings.bf16,
+              ceilings.read);
+  const struct {
+    int32_t dtype, compute;
+  } kTypes[] = {{LANES_F32, 0}, {LANES_BF16, 0}, {LANES_BF16, LANES_COMPUTE_BF16}, {LANES_F16, 0}};
+  const struct {
+    int64_t n, k;
+  } kShapes[] = {{5632, 2048}, {2048, 5632}, {2048, 2048}, {1536, 576}, {576, 1536}, {576, 576}, {288, 288}, {64, 64}};
+  for (const auto& type : kTypes) {
+    for (const auto& shape : kShapes) {
+      for (const int64_t m : {1, 2, 4, 6, 8, 12, 16, 32, 128, 512, 1024}) {
+        if (m == 1024 && shape.k < 2048) continue;
+        Linear(runtime, options, ceilings, m, shape.n, shape.k, type.dtype, type.compute);
+      }
+    }
+  }
+  for (const int32_t src : {LANES_F32, LANES_BF16, LANES_F16}) {
+    for (const int32_t dst : {LANES_F32, LANES_BF16, LANES_F16}) {
+      Pack(runtime, options, src, dst, false);
+      Pack(runtime, options, src, dst, true);
+    }
+  }
+  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+    Embed(runtime, options, dtype, 1);
+    Embed(runtime, options, dtype, 512);
+  }
+  Check(lanes_runtime_destroy(runtime));
+  return 0;
+}
