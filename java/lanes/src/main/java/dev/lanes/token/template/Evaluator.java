@@ -1,0 +1,6 @@
+package dev.lanes.token.template;
+
+/** A compiled expression. */
+interface Evaluator {
+  Object evaluate(Frame frame);
+}
