@@ -1,0 +1,90 @@
+package dev.lanes.cli;
+
+import static dev.lanes.cli.CommandLineFixture.lanes;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.lanes.cli.CommandLineFixture.Result;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Options, exit codes and messages, without a model. */
+class CommandLineTest {
+  @Test
+  void versionAndHelpGoToStdout() {
+    assertThat(lanes("--version").out()).startsWith("lanes ").contains("Java");
+    Result help = lanes("generate", "--help");
+    assertThat(help.exitCode()).isZero();
+    assertThat(help.out()).contains("--model", "--prompt-ids", "--policy", "--logits", "--max-tokens");
+    assertThat(help.err()).isEmpty();
+  }
+
+  @Test
+  void infoListsBackendsAndKernels() {
+    Result text = lanes("info");
+    assertThat(text.exitCode()).isZero();
+    assertThat(text.out()).contains("backend", "reference (Java)", "attention", "linear", "LlamaForCausalLM");
+    Result json = lanes("info", "--json");
+    assertThat(json.json().at("/chosen/available").asBoolean()).isTrue();
+    assertThat(json.json().at("/backends")).hasSize(4);
+    assertThat(json.json().at("/architectures").toString()).contains("MixtralForCausalLM", "BertModel");
+  }
+
+  @Test
+  void withoutAModelOneLineSaysWhatToDo() {
+    Result result = lanes("generate", "--prompt", "Once");
+    assertThat(result.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(result.err().lines()).hasSize(1);
+    assertThat(result.err()).contains("--model DIR", "config.json");
+    assertThat(result.out()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {
+      "", "nonsense", "generate --model x", "generate --model x --prompt a --prompt-ids 1", "generate --model x --prompt a --max-tokens no",
+      "generate --model x --prompt a --max-tokens -1", "generate --model x --prompt a --temperature NaN",
+      "generate --model x --prompt a --policy sideways", "generate --model x --prompt-ids 1,,2", "generate --model x --prompt a --isa mmx",
+      "generate --model x --prompt a --threads -2", "generate --model x --prompt a --kv-bytes lots", "generate --model x --prompt-file missing.txt",
+      "embed --model x", "bench", "bench model --shape 70b", "bench kernels --only (", "generate --model x --prompt a --kv-dtype f16"})
+  void wrongOptionsAreRefusedInOneOrTwoLines(String line) {
+    Result result = lanes(line.isEmpty() ? new String[0] : line.split(" "));
+    assertThat(result.exitCode()).as(result.err()).isEqualTo(ExitCode.USAGE);
+    assertThat(result.err().lines().count()).as(result.err()).isBetween(1L, 3L);
+    assertThat(result.err()).startsWith("lanes: ").doesNotContain("Exception");
+    assertThat(result.out()).isEmpty();
+  }
+
+  @Test
+  void aMissingModelIsABadModel(@TempDir Path folder) {
+    Result result = lanes("generate", "--model", folder.resolve("nowhere").toString(), "--prompt", "a");
+    assertThat(result.exitCode()).isEqualTo(ExitCode.BAD_MODEL);
+    assertThat(result.err()).contains("nowhere", "config.json");
+  }
+
+  @Test
+  void anUnknownArchitectureIsRefusedByNameWithTheListOfThoseSupported(@TempDir Path folder) throws IOException {
+    Files.writeString(folder.resolve("config.json"), "{\"architectures\": [\"OracleForDelphi\"], \"model_type\": \"oracle\"}");
+    Result result = lanes("inspect", "--model", folder.toString());
+    assertThat(result.exitCode()).isEqualTo(ExitCode.BAD_MODEL);
+    assertThat(result.err()).contains("OracleForDelphi", "LlamaForCausalLM", "BertModel", "config.json");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"123, 123", "2K, 2048", "512m, 536870912", "4G, 4294967296"})
+  void bytesTakeUnits(String text, long bytes) {
+    assertThat(new ByteCount().convert(text)).isEqualTo(bytes);
+  }
+
+  @Test
+  void argumentsAreReadAsTyped() {
+    String raw = "java\0-jar\0lanes.jar\0chat\0--message\0中国的首都是哪里？\0\0";
+    assertThat(Arguments.lastOf(raw, new String[] {"chat", "--message", "???", ""}))
+        .containsExactly("chat", "--message", "中国的首都是哪里？", "");
+    assertThat(Arguments.lastOf("x\0", new String[] {"a", "b"})).containsExactly("a", "b");
+  }
+}

@@ -1,0 +1,168 @@
+package dev.lanes.cli;
+
+import static dev.lanes.cli.CommandLineFixture.lanes;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.lanes.cli.CommandLineFixture.Result;
+import dev.lanes.format.SafetensorsFile;
+import dev.lanes.format.SyntheticModel;
+import dev.lanes.format.TensorInfo;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The commands that run a model: a small random one everywhere, trained ones where they are at hand. */
+class ModelCommandsTest {
+  private static final int VOCABULARY = 100;
+  private static final int CONTEXT = 64;
+
+  @TempDir
+  private static Path folder;
+
+  private static String model;
+
+  @BeforeAll
+  static void writeModel() throws IOException {
+    Path directory = folder.resolve("model");
+    new SyntheticModel(2, 64, 4, 2, 96, VOCABULARY, CONTEXT, true).write(directory);
+    model = directory.toString();
+  }
+
+  private static Result generate(String... more) {
+    String[] start = {"generate", "--model", model, "--prompt-ids", "5,6,7", "--ignore-eos"};
+    String[] all = new String[start.length + more.length];
+    System.arraycopy(start, 0, all, 0, start.length);
+    System.arraycopy(more, 0, all, start.length, more.length);
+    return lanes(all);
+  }
+
+  @Test
+  void idsComeBackOnStdoutAndTimingsOnStderr() {
+    Result result = generate("--max-tokens", "5");
+    assertThat(result.exitCode()).as(result.err()).isZero();
+    assertThat(result.out().strip().split(" ")).hasSize(5);
+    assertThat(result.err()).contains("weights", "loaded in", "tokens/s", "stopped: length");
+    assertThat(generate("--max-tokens", "5", "--quiet").err()).isEmpty();
+  }
+
+  @Test
+  void jsonHoldsEverything() {
+    JsonNode json = generate("--max-tokens", "5", "--json", "--logprobs", "2").json();
+    assertThat(json.get("promptIds")).hasSize(3);
+    assertThat(json.get("outputIds")).hasSize(5);
+    assertThat(json.get("finishReason").asText()).isEqualTo("length");
+    assertThat(json.get("droppedTokens").asInt()).isZero();
+    assertThat(json.get("text").isTextual()).isTrue();
+    assertThat(json.get("prefillTokensPerSecond").asDouble()).isPositive();
+    assertThat(json.get("decodeTokensPerSecond").asDouble()).isPositive();
+    assertThat(json.get("peakNativeBytes").asLong()).isPositive();
+    assertThat(json.get("logProbabilities")).hasSize(5);
+    assertThat(json.at("/logProbabilities/0/top")).hasSize(2);
+  }
+
+  @Test
+  void theSameSeedGivesTheSameTokensWhateverTheThreads() {
+    String[] sampled = {"--max-tokens", "12", "--temperature", "1.5", "--top-p", "0.95", "--seed", "7"};
+    String one = generate(with(sampled, "--threads", "1")).out();
+    assertThat(generate(with(sampled, "--threads", "2")).out()).isEqualTo(one);
+    sampled[sampled.length - 1] = "8";
+    assertThat(generate(sampled).out()).isNotEqualTo(one);
+  }
+
+  private static String[] with(String[] options, String... more) {
+    String[] all = Arrays.copyOf(options, options.length + more.length);
+    System.arraycopy(more, 0, all, options.length, more.length);
+    return all;
+  }
+
+  @Test
+  void logitsAreWrittenAsSafetensors() {
+    Path file = folder.resolve("logits.safetensors");
+    Result result = generate("--max-tokens", "1", "--logits", file.toString());
+    assertThat(result.exitCode()).as(result.err()).isZero();
+    try (SafetensorsFile tensors = SafetensorsFile.open(file)) {
+      TensorInfo logits = tensors.tensors().stream().filter(tensor -> tensor.name().equals("logits")).findFirst().orElseThrow();
+      assertThat(logits.shape()).containsExactly(3, VOCABULARY);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"reject, context_full, 0", "truncate-oldest, context_full, 4", "truncate-oldest:1, context_full, 4",
+      "truncate-newest, context_full, 4", "truncate-middle, context_full, 4", "sliding:4, length, 7", "'sinks:2,2', length, 7"})
+  void everyPolicyReportsWhatItDropped(String policy, String reason, int dropped) {
+    JsonNode json = lanes("generate", "--model", model, "--prompt-ids", "1,2,3,4,5,6,7,8", "--context", "8", "--max-tokens", "4",
+        "--ignore-eos", "--policy", policy, "--json", "--quiet").json();
+    assertThat(json.get("finishReason").asText()).isEqualTo(policy.startsWith("truncate") ? "length" : reason);
+    assertThat(json.get("droppedTokens").asInt()).isEqualTo(dropped);
+  }
+
+  @Test
+  void aPromptBeyondTheContextHasAnExitCodeOfItsOwn() {
+    Result result = generate("--context", "2");
+    assertThat(result.exitCode()).isEqualTo(ExitCode.CONTEXT_OVERFLOW);
+    assertThat(result.err()).contains("3 tokens", "1 more", "limit of 2");
+  }
+
+  @Test
+  void whatTheModelCannotDoIsRefused() {
+    assertThat(lanes("generate", "--model", model, "--prompt", "text").exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(lanes("chat", "--model", model, "--message", "hello").exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(generate("--context", "4096").err()).contains("4096", String.valueOf(CONTEXT));
+    assertThat(lanes("generate", "--model", model, "--prompt-ids", "5,100").exitCode()).isEqualTo(ExitCode.USAGE);
+  }
+
+  @Test
+  void memoryThatDoesNotSufficeHasAnExitCodeOfItsOwn() {
+    Result result = lanes("generate", "--model", model, "--prompt-ids", "5,6,7", "--kv-bytes", "10");
+    assertThat(result.exitCode()).as(result.err()).isEqualTo(ExitCode.OUT_OF_MEMORY);
+  }
+
+  @Test
+  void inspectTellsWhatAContextCosts() {
+    Result text = lanes("inspect", "--model", model, "--context", "32");
+    assertThat(text.exitCode()).as(text.err()).isZero();
+    assertThat(text.out()).contains("LlamaForCausalLM", "model.layers.1.mlp.down_proj.weight", "A context of 32 tokens costs");
+    JsonNode json = lanes("inspect", "--model", model, "--context", "32", "--json").json();
+    // 2 (keys and values) * layers * kv heads * head size * 4 bytes
+    assertThat(json.get("cacheBytesPerToken").asLong()).isEqualTo(2 * 2 * 2 * 16 * 4);
+    assertThat(json.get("contextBytes").asLong()).isEqualTo(32 * json.get("cacheBytesPerToken").asLong());
+    assertThat(json.get("tensors")).hasSize(2 * 9 + 2);
+  }
+
+  @Test
+  void storiesAreTold() throws IOException {
+    String stories = CommandLineFixture.trainedModel("stories260K");
+    String start = "Once upon a time, there was a little girl named Lily.";
+    Result result = lanes("generate", "--model", stories, "--prompt", "Once upon a time", "--max-tokens", "40", "--quiet");
+    assertThat("Once upon a time" + result.out()).startsWith(start);
+    Path prompt = Files.writeString(folder.resolve("prompt.txt"), "Once upon a time", StandardCharsets.UTF_8);
+    JsonNode json = lanes("generate", "--model", stories, "--prompt-file", prompt.toString(), "--stop", "Lily", "--json").json();
+    assertThat(json.get("finishReason").asText()).isEqualTo("stop_text");
+    assertThat("Once upon a time" + json.get("text").asText() + "Lily.").isEqualTo(start);
+  }
+
+  @Test
+  void questionsAreAnswered() {
+    String chat = CommandLineFixture.trainedModel("minimind2-small");
+    Result result = lanes("chat", "--model", chat, "--system", "You are a helpful assistant", "--message", "中国的首都是哪里？", "--context", "512");
+    assertThat(result.exitCode()).as(result.err()).isZero();
+    assertThat(result.out().strip()).isEqualTo("中国的首都是北京。");
+  }
+
+  @Test
+  void textsAreEmbedded() {
+    String encoder = CommandLineFixture.trainedModel("minilm-l6-v2");
+    JsonNode json = lanes("embed", "--model", encoder, "--text", "Hello world", "--text", "Bonjour", "--json").json();
+    assertThat(json).hasSize(2);
+    assertThat(json.at("/0/embedding")).hasSize(384);
+    assertThat(lanes("generate", "--model", encoder, "--prompt", "Hello").exitCode()).isEqualTo(ExitCode.USAGE);
+  }
+}
