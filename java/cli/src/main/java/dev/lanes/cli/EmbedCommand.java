@@ -3,9 +3,6 @@ package dev.lanes.cli;
 import dev.lanes.EmbeddingOptions;
 import dev.lanes.EmbeddingOptions.Pooling;
 import dev.lanes.LanguageModel;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -54,7 +51,7 @@ final class EmbedCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    List<String> texts = source.file == null ? source.texts : lines(source.file);
+    List<String> texts = source.file == null ? source.texts : TextFiles.read("--file", source.file).lines().toList();
     try (LanguageModel model = modelOptions.load(console)) {
       List<float[]> vectors = model.embed(texts, new EmbeddingOptions(pooling, !raw));
       if (json) {
@@ -79,13 +76,5 @@ final class EmbedCommand implements Callable<Integer> {
       line.add(Float.toString(value));
     }
     return line.toString();
-  }
-
-  private static List<String> lines(Path file) {
-    try {
-      return Files.readAllLines(file, StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new ExitCode.UserError("--file: cannot read " + file + " as UTF-8 text: " + e, e);
-    }
   }
 }

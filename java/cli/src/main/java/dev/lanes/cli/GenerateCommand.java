@@ -7,8 +7,6 @@ import dev.lanes.LanguageModel;
 import dev.lanes.Piece;
 import dev.lanes.format.SafetensorsWriter;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
@@ -54,7 +52,7 @@ final class GenerateCommand implements Callable<Integer> {
   public Integer call() {
     GenerationOptions options = sampling.options();
     int[] ids = prompt.ids == null ? null : parseIds(prompt.ids);
-    String text = prompt.file == null ? prompt.text : read(prompt.file);
+    String text = prompt.file == null ? prompt.text : TextFiles.read("--prompt-file", prompt.file);
     try (LanguageModel model = modelOptions.load(console);
         GenerationStream stream = ids == null ? model.stream(text, options) : model.stream(ids, options)) {
       if (!json) {
@@ -93,7 +91,7 @@ final class GenerateCommand implements Callable<Integer> {
       new SafetensorsWriter().add("logits", flat, logits.length, vocabulary).add("prompt_ids", promptIds, promptIds.length)
           .write(logitsFile);
     } catch (IOException e) {
-      throw new ExitCode.UserError("--logits: cannot write " + logitsFile + ": " + e, e);
+      throw new ExitCode.UserError("--logits: cannot write " + logitsFile + ": " + e.getMessage(), e);
     }
   }
 
@@ -108,13 +106,5 @@ final class GenerateCommand implements Callable<Integer> {
       }
     }
     return ids;
-  }
-
-  private static String read(Path file) {
-    try {
-      return Files.readString(file, StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new ExitCode.UserError("--prompt-file: cannot read " + file + " as UTF-8 text: " + e, e);
-    }
   }
 }
