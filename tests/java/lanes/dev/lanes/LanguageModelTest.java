@@ -287,6 +287,20 @@ class LanguageModelTest {
   }
 
   @Test
+  void chatsAreRenderedWithTheTemplate() {
+    List<ChatMessage> messages = List.of(ChatMessage.system("Be kind."), ChatMessage.user("Hi"));
+    assertThat(model.renderChat(messages, ChatOptions.defaults())).isEqualTo("<system>Be kind.</s><user>Hi</s><assistant>");
+    assertThat(model.renderChat(messages, ChatOptions.defaults().withAddGenerationPrompt(false)))
+        .isEqualTo("<system>Be kind.</s><user>Hi</s>");
+    int[] ids = model.chatIds(messages, ChatOptions.defaults());
+    assertThat(ids[0]).as("nothing is put before a rendered chat").isEqualTo('<');
+    assertThat(ids).contains(TinyCheckpoint.EOS);
+    assertThat(model.chat(messages, TEN).outputIds()).isEqualTo(model.generate(ids, TEN).outputIds());
+    assertThatThrownBy(() -> model.renderChat(messages, ChatOptions.defaults().withTemplate("tool_use")))
+        .isInstanceOf(UnsupportedRequestException.class).hasMessageContaining("tool_use").hasMessageContaining("default");
+  }
+
+  @Test
   void withoutTokenizerOnlyIdsWork() {
     try (LanguageModel ids = Lanes.load(bare)) {
       assertThat(ids.tokenizer()).isEmpty();

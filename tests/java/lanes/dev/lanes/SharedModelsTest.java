@@ -88,6 +88,27 @@ class SharedModelsTest {
   }
 
   @ParameterizedTest
+  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  void capitalOfChina(Device device) {
+    Path directory = Shared.model("minimind2-small");
+    List<ChatMessage> messages =
+        List.of(ChatMessage.system("You are a helpful assistant"), ChatMessage.user("中国的首都是哪里？"));
+    try (LanguageModel model = load(directory, device)) {
+      Generation generation = model.chat(messages, GenerationOptions.defaults());
+      assertThat(generation.text()).isEqualTo("中国的首都是北京。");
+      assertThat(generation.finishReason()).isEqualTo(FinishReason.END_TOKEN);
+      assertThat(generation.promptIds()).isEqualTo(Shared.ids(directory, "1.prompt_ids"));
+      assertThat(generation.outputIds()).isEqualTo(Shared.ids(directory, "1.greedy_ids"));
+      List<String> pieces = new ArrayList<>();
+      try (GenerationStream stream = model.streamChat(messages, GenerationOptions.defaults())) {
+        stream.forEach(piece -> pieces.add(piece.text()));
+      }
+      assertThat(String.join("", pieces)).isEqualTo(generation.text());
+      assertThat(pieces).hasSizeGreaterThan(3).allSatisfy(piece -> assertThat(piece).doesNotContain("\uFFFD"));
+    }
+  }
+
+  @ParameterizedTest
   @ValueSource(strings = {"llama3-rope", "mistral-window", "qwen2", "mixtral", "gpt2"})
   void randomModelsOnIdsAlone(String name) {
     Path directory = Shared.model("random/" + name);

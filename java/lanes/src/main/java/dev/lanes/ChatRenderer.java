@@ -2,15 +2,20 @@ package dev.lanes;
 
 import dev.lanes.error.UnsupportedRequestException;
 import dev.lanes.format.TokenizerConfig;
+import dev.lanes.token.template.ChatTemplate;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 
-/** A model's chat templates. */
+/** A model's chat templates, compiled when first used: a template that Lanes refuses does not keep its model from running. */
 final class ChatRenderer {
   private final Path directory;
   private final TokenizerConfig config;
+  private final Map<String, ChatTemplate> compiled = new ConcurrentHashMap<>();
 
   ChatRenderer(Path directory, TokenizerConfig config) {
     this.directory = directory;
@@ -27,8 +32,9 @@ final class ChatRenderer {
     for (int i = 0; i < messages.size(); i++) {
       Objects.requireNonNull(messages.get(i), "messages[" + i + "] is null");
     }
-    throw new UnsupportedRequestException("this build does not render chat templates: " + source(options.template()).length()
-        + " characters of template are left alone; generate from text instead");
+    Path file = directory.resolve("tokenizer_config.json");
+    ChatTemplate template = compiled.computeIfAbsent(source(options.template()), source -> ChatTemplate.compile(source, file));
+    return template.render(messages.stream().map(ChatMessage::toMap).toList(), variables(options));
   }
 
   private String source(Optional<String> name) {
@@ -37,5 +43,16 @@ final class ChatRenderer {
         + (hasTemplate() ? "no chat template called '" + name.orElse(TokenizerConfig.DEFAULT_TEMPLATE) + "', only "
             + config.chatTemplates().keySet().stream().sorted().toList()
             : "no chat template; generate from text instead")));
+  }
+
+  /** What Hugging Face passes to a template beside the messages: special tokens by role, tools, and what the caller adds. */
+  private Map<String, Object> variables(ChatOptions options) {
+    Map<String, Object> variables = new LinkedHashMap<>(config.specialTokens());
+    if (!options.tools().isEmpty()) {
+      variables.put("tools", options.tools());
+    }
+    variables.put("add_generation_prompt", options.addGenerationPrompt());
+    variables.putAll(options.variables());
+    return variables;
   }
 }
