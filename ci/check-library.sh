@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# The shared library exports the header's functions and nothing else, needs only the C library and libgcc_s, carries no run path, and no
-# code of ours calls abort, exit or assert: ci/check-library.sh <liblanes.so> <lanes.h>
+# The shared library exports the header's functions and nothing else, needs only the C library and libgcc_s, and carries no run
+# path; no object of ours calls abort, exit or assert; and no object of an ISA offers the linker a function that the rest of
+# the library could end up with, instructions unknown to an older CPU included.
+#   ci/check-library.sh <liblanes.so> <lanes.h> [objects...]
 set -euo pipefail
 library=$1
 header=$2
+shift 2
 fail() { echo "check-library: $*" >&2; exit 1; }
 
 exported=$(nm -D --defined-only "$library" | awk '{print $NF}' | sed 's/@.*//' | sort)
@@ -28,4 +31,16 @@ floor=${LANES_GLIBC_FLOOR:-2.34}
 highest=$(objdump -T "$library" | grep -oE 'GLIBC_[0-9.]+' | sed 's/GLIBC_//' | sort -Vu | tail -1)
 [ "$(printf '%s\n%s\n' "$highest" "$floor" | sort -V | tail -1)" = "$floor" ] || fail "needs glibc $highest, more than $floor"
 
-echo "check-library: $(echo "$exported" | wc -l) functions, glibc $highest, needs: $(echo $needed)"
+for object in "$@"; do
+  calls=$(nm -u "$object" | awk '{print $NF}' | grep -xE 'abort|exit|_exit|_Exit|quick_exit|__assert_fail' || true)
+  [ -z "$calls" ] || fail "$(basename "$object") calls $calls"
+  case $object in
+    *_avx*.o)
+      # What names the ISA's namespace is its own; the reference to the personality routine of exceptions is data.
+      weak=$(nm "$object" | awk '$2 ~ /^[WVu]$/ && $3 !~ /^DW\.ref\.|5lanes[0-9]+avx/ {print $3}')
+      [ -z "$weak" ] || fail "$(basename "$object") offers $weak"
+      ;;
+  esac
+done
+
+echo "check-library: $# objects, $(echo "$exported" | wc -l) functions, glibc $highest, needs: $(echo $needed)"
