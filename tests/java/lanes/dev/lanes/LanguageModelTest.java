@@ -220,7 +220,8 @@ class LanguageModelTest {
       assertThat(e.excess()).isEqualTo(1);
     });
     for (int length : new int[] {limit - 1, limit, limit + 1}) {
-      for (ContextPolicy policy : List.of(ContextPolicy.truncateOldest(4), ContextPolicy.truncateNewest(), ContextPolicy.truncateMiddle())) {
+      for (ContextPolicy policy
+          : List.of(ContextPolicy.truncateOldest(4), ContextPolicy.truncateNewest(), ContextPolicy.truncateMiddle())) {
         Generation cut = model.generate(ids(length), options.toBuilder().contextPolicy(policy).build());
         assertThat(cut.droppedTokens()).as("%s of %d", policy.text(), length).isEqualTo(length - (limit - 100));
         assertThat(cut.outputIds()).hasSize(100);
@@ -270,7 +271,8 @@ class LanguageModelTest {
     assertThatThrownBy(() -> model.generateAll(Arrays.asList("x", null), TEN)).isInstanceOf(NullPointerException.class)
         .hasMessageContaining("prompts[1]");
     assertThatIllegalArgumentException().isThrownBy(() -> model.generate(new int[0], TEN)).withMessageContaining("no tokens");
-    assertThatIllegalArgumentException().isThrownBy(() -> model.generate(new int[] {1, -2}, TEN)).withMessageContaining("promptIds[1] is -2");
+    assertThatIllegalArgumentException().isThrownBy(() -> model.generate(new int[] {1, -2}, TEN))
+        .withMessageContaining("promptIds[1] is -2");
     assertThatIllegalArgumentException().isThrownBy(() -> model.generate(new int[] {1, 300}, TEN))
         .withMessageContaining("300").withMessageContaining("vocabulary");
     for (int[] bad : new int[][] {{}, {-1}, {300}, {Integer.MAX_VALUE}}) {

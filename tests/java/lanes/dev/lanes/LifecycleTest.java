@@ -217,6 +217,19 @@ class LifecycleTest {
     }
   }
 
+  /** Steps with attention sinks need buffers of their own, made when the first one comes. */
+  @Test
+  void allocationMayFailWhileGenerating() {
+    GenerationOptions sinks = TEN.toBuilder().contextPolicy(ContextPolicy.attentionSinks(2, 20)).build();
+    try (LanguageModel model = load(Device.CPU)) {
+      lanes.lanes_fail_allocation(1);
+      assertThatThrownBy(() -> model.generate("Hello", sinks)).isInstanceOf(InsufficientMemoryException.class);
+      lanes.lanes_fail_allocation(0);
+      assertThat(model.generate("Hello", sinks).outputIds()).as("the engine is still right")
+          .isEqualTo(model.generate("Hello", TEN).outputIds());
+    }
+  }
+
   /** A model that nobody closed: collected, its thread ended, its memory back (checked after the test). */
   @Test
   void forgottenModelIsCollected() throws Exception {

@@ -150,7 +150,8 @@ public final class TinyCheckpoint {
   public static void addChatTemplate(Path directory) {
     text(directory.resolve("tokenizer_config.json"), """
         {"bos_token": "<s>", "eos_token": "</s>",
-         "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"}
+         "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}\
+        {% if add_generation_prompt %}<assistant>{% endif %}"}
         """);
   }
 

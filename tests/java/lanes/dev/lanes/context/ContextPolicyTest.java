@@ -10,7 +10,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class ContextPolicyTest {
   @ParameterizedTest
-  @ValueSource(strings = {"reject", "truncate-oldest", "truncate-oldest:7", "truncate-newest", "truncate-middle", "sliding:128", "sinks:4,60"})
+  @ValueSource(strings = {"reject", "truncate-oldest", "truncate-oldest:7", "truncate-newest", "truncate-middle", "sliding:128",
+      "sinks:4,60"})
   void textFormReadsBack(String text) {
     assertThat(ContextPolicy.parse(text).text()).isEqualTo(text);
   }

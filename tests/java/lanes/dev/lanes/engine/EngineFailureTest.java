@@ -220,7 +220,8 @@ class EngineFailureTest {
       GenerationRequest good = Ask.of(prompt(20), 15).request();
       Collector failed = new Collector();
       Collector beside = fixture.start(Ask.of(prompt(20), 15));
-      fixture.engine.generate(new GenerationRequest(good.tokens(), good.plan(), 15, good.sampling(), new int[0], List.of(), broken), failed);
+      fixture.engine.generate(
+          new GenerationRequest(good.tokens(), good.plan(), 15, good.sampling(), new int[0], List.of(), broken), failed);
       assertThatThrownBy(failed::await).cause().isInstanceOf(GenerationFailedException.class).hasMessageContaining("planted");
       beside.await();
       assertThat(beside.bits()).isEqualTo(alone);

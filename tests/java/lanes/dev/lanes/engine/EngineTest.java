@@ -238,7 +238,8 @@ class EngineTest {
       long pageBytes = fixture.cache.pages().bytes() / 2;
       assertThatThrownBy(() -> fixture.start(Ask.of(new int[100], 30)))
           .isInstanceOf(InsufficientMemoryException.class)
-          .hasMessageContaining("129 tokens needs 3 pages").hasMessageContaining("3 * " + pageBytes).hasMessageContaining("the cache has 2");
+          .hasMessageContaining("129 tokens needs 3 pages").hasMessageContaining("3 * " + pageBytes)
+          .hasMessageContaining("the cache has 2");
       // One token less fits, and so does a window.
       assertThat(fixture.run(Ask.of(new int[100], 29)).ids).hasSize(29);
       assertThat(fixture.run(Ask.of(new int[100], 200).with(ContextPolicy.slidingWindow(60))).ids).hasSize(200);

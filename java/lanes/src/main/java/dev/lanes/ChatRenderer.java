@@ -3,6 +3,7 @@ package dev.lanes;
 import dev.lanes.error.UnsupportedRequestException;
 import dev.lanes.format.TokenizerConfig;
 import dev.lanes.token.template.ChatTemplate;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -32,7 +33,8 @@ final class ChatRenderer {
     for (int i = 0; i < messages.size(); i++) {
       Objects.requireNonNull(messages.get(i), "messages[" + i + "] is null");
     }
-    Path file = directory.resolve("tokenizer_config.json");
+    Path own = directory.resolve("chat_template.jinja");
+    Path file = options.template().isEmpty() && Files.exists(own) ? own : directory.resolve("tokenizer_config.json");
     ChatTemplate template = compiled.computeIfAbsent(source(options.template()), source -> ChatTemplate.compile(source, file));
     return template.render(messages.stream().map(ChatMessage::toMap).toList(), variables(options));
   }

@@ -7,8 +7,8 @@ import java.util.Optional;
 /**
  * A finished generation.
  *
- * @param text the output without stop text and special tokens; empty where the model has no tokenizer. After a cancellation, what had
- *     been streamed
+ * @param text the output without stop text and special tokens, spelled as what follows the prompt (with the space between two words);
+ *     empty where the model has no tokenizer. After a cancellation, what had been streamed
  * @param promptIds the prompt as given, before a policy dropped any of it
  * @param outputIds every token that was made, an end token included
  * @param finishReason why it stopped

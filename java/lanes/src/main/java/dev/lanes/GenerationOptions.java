@@ -134,7 +134,10 @@ public final class GenerationOptions {
     return logProbabilities;
   }
 
-  /** Makes {@link GenerationOptions}. Each method refuses what cannot be with {@link IllegalArgumentException} or {@link NullPointerException}. */
+  /**
+   * Makes {@link GenerationOptions}. Each method refuses what cannot be with {@link IllegalArgumentException} or
+   * {@link NullPointerException}.
+   */
   public static final class Builder {
     private int maxTokens = 256;
     private float temperature;

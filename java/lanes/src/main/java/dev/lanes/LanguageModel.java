@@ -32,7 +32,10 @@ public interface LanguageModel extends AutoCloseable {
     return generate(prompt, GenerationOptions.defaults());
   }
 
-  /** Generates and hands each piece to {@code consumer} on this thread. What the consumer throws cancels the generation and is thrown here. */
+  /**
+   * Generates and hands each piece to {@code consumer} on this thread. What the consumer throws cancels the generation and is thrown
+   * here.
+   */
   default Generation generate(String prompt, GenerationOptions options, Consumer<? super Piece> consumer) {
     Objects.requireNonNull(consumer, "consumer is null");
     return Streams.drain(stream(prompt, options), consumer);

@@ -119,7 +119,10 @@ public final class LoadOptions {
     return progress;
   }
 
-  /** Makes {@link LoadOptions}. Each method refuses what cannot be with {@link IllegalArgumentException} or {@link NullPointerException}. */
+  /**
+   * Makes {@link LoadOptions}. Each method refuses what cannot be with {@link IllegalArgumentException} or
+   * {@link NullPointerException}.
+   */
   public static final class Builder {
     private Device device = Device.AUTO;
     private int threads;

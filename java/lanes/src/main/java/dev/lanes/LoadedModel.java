@@ -268,7 +268,8 @@ final class LoadedModel implements LanguageModel {
 
   private void requireIds(int[] ids) {
     if (ids.length == 0) {
-      throw new IllegalArgumentException("there are no tokens to start from: the ids are empty, or the text is and the tokenizer adds none");
+      throw new IllegalArgumentException(
+          "there are no tokens to start from: the ids are empty, or the text is and the tokenizer adds none");
     }
     for (int i = 0; i < ids.length; i++) {
       if (ids[i] >= config.vocabSize()) {
