@@ -40,6 +40,10 @@ final class ModelOptions {
       description = "exact: float32 activations; bf16: faster prompts with bfloat16 weights, activations rounded.")
   private Compute compute;
 
+  @Option(names = "--rope-dtype", paramLabel = "f32|bf16", defaultValue = "f32",
+      description = "bf16 rounds rotary frequencies to bfloat16, as a model that was cast to bfloat16 as a whole computes.")
+  private DType ropeType;
+
   @Option(names = "--kv-dtype", paramLabel = "f32|bf16", defaultValue = "f32", description = "Element type of keys and values.")
   private DType cacheType;
 
@@ -67,7 +71,7 @@ final class ModelOptions {
 
   LoadOptions.Builder loadOptions() {
     LoadOptions.Builder options = LoadOptions.builder().device(device).threads(threads).isa(isa).compute(compute)
-        .cacheType(cacheType).stepTokens(stepTokens);
+        .ropeType(ropeType).cacheType(cacheType).stepTokens(stepTokens);
     if (context != null) {
       options.contextLength(context);
     }

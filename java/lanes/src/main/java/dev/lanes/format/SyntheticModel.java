@@ -53,7 +53,7 @@ public record SyntheticModel(int layers, int hiddenSize, int heads, int kvHeads,
     return (long) vocabulary * hiddenSize;
   }
 
-  /** Writes config.json and model.safetensors, a Hugging Face directory without a tokenizer. */
+  /** Writes model.safetensors, then config.json: a Hugging Face directory without a tokenizer. */
   public void write(Path directory) throws IOException {
     Files.createDirectories(directory);
     SafetensorsWriter writer = new SafetensorsWriter();

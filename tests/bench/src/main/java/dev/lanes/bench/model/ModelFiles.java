@@ -1,8 +1,5 @@
 package dev.lanes.bench.model;
 
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lanes.bench.model.ModelShape.Weight;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -36,63 +33,11 @@ public final class ModelFiles {
   /** A directory with config.json and model.safetensors under {@code parent}; written if it is not there yet. */
   public static Path checkpoint(ModelShape shape, Path parent) throws IOException {
     Path directory = parent.resolve(shape.name());
-    if (Files.exists(directory.resolve("config.json"))) {
-      return directory;
+    // SyntheticModel writes config.json last: its presence says that the directory is complete.
+    if (!Files.exists(directory.resolve("config.json"))) {
+      shape.model().write(directory);
     }
-    Files.createDirectories(directory);
-    ObjectNode header = new ObjectMapper().createObjectNode();
-    long end = 0;
-    for (Weight weight : shape.weights()) {
-      ObjectNode entry = header.putObject(weight.huggingFace());
-      entry.put("dtype", "BF16");
-      ArrayNode sizes = entry.putArray("shape");
-      if (!weight.vector()) {
-        sizes.add(weight.rows());
-      }
-      sizes.add(weight.columns());
-      ArrayNode offsets = entry.putArray("data_offsets").add(end);
-      end += 2 * weight.elements();
-      offsets.add(end);
-    }
-    byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
-    int padded = (json.length + 7) / 8 * 8;
-    ByteBuffer start = ByteBuffer.allocate(8 + padded).order(ByteOrder.LITTLE_ENDIAN).putLong(padded).put(json);
-    while (start.hasRemaining()) {
-      start.put((byte) ' ');
-    }
-    Path weights = directory.resolve("model.safetensors");
-    try (FileChannel file = create(weights)) {
-      writeFully(file, start.flip());
-      for (Weight weight : shape.weights()) {
-        writeBf16(file, weight);
-      }
-    }
-    // Last: its presence says that the directory is complete.
-    Path config = directory.resolve("config.json.part");
-    Files.writeString(config, config(shape).toPrettyString());
-    Files.move(config, directory.resolve("config.json"), StandardCopyOption.ATOMIC_MOVE);
     return directory;
-  }
-
-  private static ObjectNode config(ModelShape shape) {
-    ObjectNode config = new ObjectMapper().createObjectNode();
-    config.putArray("architectures").add("LlamaForCausalLM");
-    config.put("model_type", "llama");
-    config.put("hidden_act", "silu");
-    config.put("hidden_size", shape.hidden());
-    config.put("intermediate_size", shape.ffn());
-    config.put("max_position_embeddings", shape.context());
-    config.put("num_attention_heads", shape.heads());
-    config.put("num_hidden_layers", shape.layers());
-    config.put("num_key_value_heads", shape.kvHeads());
-    config.put("rms_norm_eps", 1e-5);
-    config.put("rope_theta", 10000.0);
-    config.put("tie_word_embeddings", shape.tied());
-    config.put("torch_dtype", "bfloat16");
-    config.put("vocab_size", shape.vocabulary());
-    config.put("bos_token_id", 1);
-    config.put("eos_token_id", 2);
-    return config;
   }
 
   /** A GGUF file (version 3) under {@code parent}; written if it is not there yet. */

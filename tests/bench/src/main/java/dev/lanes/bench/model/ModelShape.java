@@ -1,5 +1,6 @@
 package dev.lanes.bench.model;
 
+import dev.lanes.format.SyntheticModel;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -10,14 +11,20 @@ import java.util.List;
  */
 public record ModelShape(
     String name, int layers, int hidden, int heads, int kvHeads, int ffn, int vocabulary, int context, boolean tied) {
-  /** TinyLlama-1.1B. */
-  public static final ModelShape B1 = new ModelShape("1.1b", 22, 2048, 32, 4, 5632, 32000, 2048, false);
+  public static final ModelShape B1 = of("1.1b");
+  public static final ModelShape M135 = of("135m");
+  public static final ModelShape M15 = of("15m");
 
-  /** SmolLM-135M, with room for decoding at depth. */
-  public static final ModelShape M135 = new ModelShape("135m", 30, 576, 9, 3, 1536, 49152, 8192, true);
+  private static ModelShape of(String name) {
+    SyntheticModel model = SyntheticModel.SHAPES.get(name);
+    return new ModelShape(name, model.layers(), model.hiddenSize(), model.heads(), model.kvHeads(), model.intermediateSize(),
+        model.vocabulary(), model.context(), model.tied());
+  }
 
-  /** stories15M. */
-  public static final ModelShape M15 = new ModelShape("15m", 6, 288, 6, 6, 768, 32000, 2048, true);
+  /** The same shape as what writes its checkpoint. */
+  SyntheticModel model() {
+    return new SyntheticModel(layers, hidden, heads, kvHeads, ffn, vocabulary, context, tied);
+  }
 
   /** A weight by its name in Hugging Face checkpoints and in GGUF. A vector has one row and is float32 in GGUF. */
   record Weight(String huggingFace, String gguf, int rows, int columns) {
@@ -40,11 +47,7 @@ public record ModelShape(
 
   /** Parameters of the layers' matrices: what every token is multiplied with. */
   public long layerParameters() {
-    return (long) layers * ((long) hidden * (2L * hidden + 2L * kvWidth()) + 3L * hidden * ffn);
-  }
-
-  private long headParameters() {
-    return (long) vocabulary * hidden;
+    return model().layerParameters();
   }
 
   /** GFLOP that a prompt token costs in matrix products; attention and the one row through the LM head come on top. */
@@ -59,7 +62,7 @@ public record ModelShape(
    * @param cacheBytes bytes of an element in the cache
    */
   public double decodeGigaBytes(double depth, int cacheBytes) {
-    return 1e-9 * (2.0 * (layerParameters() + headParameters()) + 2.0 * layers * kvWidth() * cacheBytes * depth);
+    return 1e-9 * (2.0 * (layerParameters() + model().headParameters()) + 2.0 * layers * kvWidth() * cacheBytes * depth);
   }
 
   List<Weight> weights() {
