@@ -157,7 +157,8 @@ class AttentionTest {
     Random random = new TestInputs("stored").random();
     float[] value = new float[64];
     for (int i = 0; i < value.length; i++) {
-      value[i] = Float.intBitsToFloat((127 + random.nextInt(4)) << 23 | random.nextInt(1 << 7) << 16 | (random.nextBoolean() ? 0x8000 : 0x7fff));
+      int tail = random.nextBoolean() ? 0x8000 : 0x7fff;
+      value[i] = Float.intBitsToFloat((127 + random.nextInt(4)) << 23 | random.nextInt(1 << 7) << 16 | tail);
     }
     try (OpComparison comparison = new OpComparison()) {
       for (DType dtype : new DType[] {DType.F32, DType.BF16}) {

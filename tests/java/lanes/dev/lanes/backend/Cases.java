@@ -10,7 +10,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 
-/** Shapes as data, shared with the C++ tests: {@code tests/cases/<op>.tsv}. Lines with # are comments, the first other line names columns. */
+/**
+ * Shapes as data, shared with the C++ tests: {@code tests/cases/<op>.tsv}. Lines that begin with # are comments; the first other line
+ * names the columns.
+ */
 final class Cases {
   /** One line. */
   record Case(String file, int line, Map<String, String> values) {

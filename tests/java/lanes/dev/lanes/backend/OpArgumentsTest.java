@@ -428,7 +428,8 @@ class OpArgumentsTest {
   @ParameterizedTest
   @MethodSource("all")
   void refusesWhatBelongsToAnotherBackend(BackendOptions options) {
-    try (Fixture f = new Fixture(options); Fixture other = new Fixture(options); Fixture reference = new Fixture(TestBackends.reference())) {
+    try (Fixture f = new Fixture(options); Fixture other = new Fixture(options);
+        Fixture reference = new Fixture(TestBackends.reference())) {
       for (Fixture stranger : List.of(other, reference)) {
         assertThatThrownBy(() -> f.b.gate(new Op.Gate(Activation.NONE, f.x, stranger.x, f.y)))
             .isInstanceOf(IllegalArgumentException.class).hasMessageContaining("tensor of another backend");

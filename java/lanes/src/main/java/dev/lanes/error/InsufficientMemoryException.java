@@ -11,10 +11,12 @@ public class InsufficientMemoryException extends LanesException {
     this.availableBytes = availableBytes;
   }
 
+  /** Bytes that were asked for, or -1 when that is not one number. */
   public long requiredBytes() {
     return requiredBytes;
   }
 
+  /** Bytes that were free for it, or -1 when only the message says so. */
   public long availableBytes() {
     return availableBytes;
   }

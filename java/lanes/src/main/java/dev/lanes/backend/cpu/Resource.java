@@ -22,7 +22,8 @@ final class Resource implements Forgotten.Resource {
 
   /** The lock of a backend, and all that is live in it. */
   static final class Owner {
-    final ReentrantLock lock = new ReentrantLock();
+    /** Fair: a thread that runs one op after the other would otherwise keep a closing thread waiting for long. */
+    final ReentrantLock lock = new ReentrantLock(true);
     private final Set<Resource> live = new HashSet<>();
 
     /** To be called under the lock. */
