@@ -296,7 +296,7 @@ class OpArgumentsTest {
       f.missing(() -> f.b.combine(new Op.Combine(f.tall, 2, null, weights, null, f.y)), "index");
       f.missing(() -> f.b.combine(new Op.Combine(f.tall, 2, terms, null, null, f.y)), "weight");
       f.missing(() -> f.b.combine(new Op.Combine(f.tall, 2, terms, weights, null, null)), "combine: y");
-      f.illegal(() -> f.b.combine(new Op.Combine(f.tall, 0, NO_INTS, new float[0], null, f.y)), "0 terms");
+      f.illegal(() -> f.b.combine(new Op.Combine(f.tall, -1, NO_INTS, new float[0], null, f.y)), "-1 terms");
       f.illegal(() -> f.b.combine(new Op.Combine(f.tall, 3, terms, weights, null, f.y)), "index has 6", "9");
       f.illegal(() -> f.b.combine(new Op.Combine(f.tall, 2, terms, new float[5], null, f.y)), "weight has 5");
       f.illegal(() -> f.b.combine(new Op.Combine(f.x, 2, terms, weights, null, f.y)), "index[3] is 3");

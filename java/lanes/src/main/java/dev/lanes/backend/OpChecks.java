@@ -312,8 +312,8 @@ public final class OpChecks {
     Tensor y = Objects.requireNonNull(op.y(), "combine: y");
     int[] index = Objects.requireNonNull(op.index(), "combine: index");
     float[] weight = Objects.requireNonNull(op.weight(), "combine: weight");
-    if (op.terms() < 1) {
-      throw invalid("combine: %d terms: expected at least 1", op.terms());
+    if (op.terms() < 0) {
+      throw invalid("combine: %d terms: expected 0 or more", op.terms());
     }
     length("combine", "index", index.length, (long) y.rows() * op.terms());
     length("combine", "weight", weight.length, (long) y.rows() * op.terms());
@@ -376,7 +376,7 @@ public final class OpChecks {
 
   private static void table(String op, String name, Tensor tensor, int rows, int columns) {
     shaped(op, name, tensor, rows, columns);
-    if (!(rows <= 1 || tensor.stride() == columns)) {
+    if (rows > 1 && columns > 0 && tensor.stride() != columns) {
       throw invalid("%s: %s has stride %d: expected contiguous rows of %d", op, name, tensor.stride(), columns);
     }
   }
