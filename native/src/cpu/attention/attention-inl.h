@@ -1,5 +1,5 @@
 // Fused attention over pages (Dao et al. 2022; Milakov and Gimelshein 2018): one item of the work list at a time, tile by
-// tile. Rows are taken in strips of kRows, so that both products run on register tiles; a strip's scores stay in the
+// tile. Rows are taken in strips of up to kRows, so that both products run on register tiles; a strip's scores stay in the
 // first-level cache. Include after the SIMD layer.
 #include "core/parallel.h"
 #include "cpu/attention/mask.h"
@@ -19,7 +19,7 @@ struct RowStates {
 };
 
 struct Workspace {
-  float* q;       // strips of packed queries [dims][rows of the strip], times scale * log2(e)
+  float* q;       // [rows, value_cols], times scale * log2(e), padded with 0
   float* q_sink;  // the same for the keys that are attention sinks
   VisibleKeys* visible;  // [rows]
   RowStates whole;  // parts merged so far
@@ -38,9 +38,9 @@ static inline int64_t LayOut(float* base, const lanes_attention_params& p, int64
     used += AlignedFloats(floats);
     return at;
   };
-  const int64_t dims = p.pool->key_dims, cols = p.pool->value_cols;
-  w->q = take(rows * dims);
-  w->q_sink = take(p.q_sink ? rows * dims : 0);
+  const int64_t cols = p.pool->value_cols;
+  w->q = take(rows * cols);
+  w->q_sink = take(p.q_sink ? rows * cols : 0);
   w->visible = reinterpret_cast<VisibleKeys*>(take(rows * static_cast<int64_t>(sizeof(VisibleKeys) / sizeof(float))));
   w->whole = {take(rows), take(rows), take(rows * kLanes), take(rows * cols)};
   w->part = {take(rows), take(rows), take(rows * kLanes), take(rows * cols)};
@@ -60,13 +60,14 @@ class ItemRunner {
         partials_(partial_data),
         group_(p_.heads / pool_.kv_heads),
         first_token_(p_.q_begin[item_.sequence]),
+        strip_rows_((item_.rows + Strips(item_.rows) - 1) / Strips(item_.rows)),
         sinks_(p_.sinks != nullptr && p_.q_sink != nullptr ? p_.sinks[item_.sequence] : 0),
         pages_(p_.page_table + item_.sequence * p_.page_table_stride) {}
 
   void Run() {
     FindVisible();
-    Pack(p_.q, w_.q);
-    if (sinks_ > 0) Pack(p_.q_sink, w_.q_sink);
+    ScaleQueries(p_.q, w_.q);
+    if (sinks_ > 0) ScaleQueries(p_.q_sink, w_.q_sink);
     bool begun = false;
     for (int64_t split = item_.split_begin; split < item_.split_end; ++split) {
       if (!RunSplit(split, begun ? w_.part : w_.whole)) continue;
@@ -81,6 +82,10 @@ class ItemRunner {
   }
 
  private:
+  // Strips of nearly equal height: 4 + 4 rows keep the multipliers busier than 6 + 2.
+  static int32_t Strips(int32_t rows) { return (rows + kRows - 1) / kRows; }
+  int StripRows(int64_t strip) const { return static_cast<int>(Lesser(strip_rows_, item_.rows - strip)); }
+
   int64_t Token(int64_t row) const { return (item_.row_begin + row) / group_; }
   const float* Input(const float* base, int64_t row) const {
     return base + (first_token_ + Token(row)) * p_.q_stride + HeadOffset(row);
@@ -95,14 +100,15 @@ class ItemRunner {
     for (int64_t r = 0; r < item_.rows; ++r) w_.visible[r] = VisibleTo(p_, item_.sequence, base + Token(r));
   }
 
-  void Pack(const float* from, float* to) const {
-    const float factor = static_cast<float>(p_.scale * 1.4426950408889634);
-    for (int64_t strip = 0; strip < item_.rows; strip += kRows) {
-      const int64_t rows = item_.rows - strip < kRows ? item_.rows - strip : kRows;
-      float* packed = to + strip * pool_.key_dims;
-      for (int64_t r = 0; r < rows; ++r) {
-        const float* x = Input(from, strip + r);
-        for (int64_t d = 0; d < pool_.key_dims; ++d) packed[d * rows + r] = d < pool_.head_dim ? x[d] * factor : 0.0f;
+  void ScaleQueries(const float* from, float* to) const {
+    const F32 factor = Set(static_cast<float>(p_.scale * 1.4426950408889634));
+    for (int64_t r = 0; r < item_.rows; ++r) {
+      const float* x = Input(from, r);
+      float* row = to + r * pool_.value_cols;
+      for (int64_t d = 0; d < pool_.value_cols; d += kLanes) {
+        const int64_t left = pool_.head_dim - d;
+        const F32 value = left >= kLanes ? Load(x + d) : left > 0 ? LoadN(x + d, left) : Zero();
+        Store(row + d, Mul(value, factor));
       }
     }
   }
@@ -136,8 +142,8 @@ class ItemRunner {
     const T* keys = reinterpret_cast<const T*>(block);
     const T* values = reinterpret_cast<const T*>(block + pool_.key_bytes);
     const int64_t key = tile * kTileKeys;
-    for (int64_t strip = 0; strip < item_.rows; strip += kRows) {
-      const int rows = static_cast<int>(Lesser(kRows, item_.rows - strip));
+    for (int64_t strip = 0; strip < item_.rows; strip += strip_rows_) {
+      const int rows = StripRows(strip);
       const VisibleKeys& earliest = w_.visible[strip];
       const VisibleKeys& latest = w_.visible[strip + rows - 1];
       const bool seen = key < latest.sink_end || (key < latest.end && key + kTileKeys > earliest.begin);
@@ -223,25 +229,28 @@ class ItemRunner {
   void Scores(int64_t key, int64_t strip, int rows, const T* keys, int begin, int end) const {
     const int from = begin / kLanes, to = (end + kLanes - 1) / kLanes;
     const auto score = TileFunctions<T>::kScore[rows - 1];
-    const int64_t packed = strip * pool_.key_dims;
+    const int64_t stride = pool_.value_cols, first = strip * stride;
     if (key >= sinks_) {
-      score(w_.q + packed, keys, pool_.key_dims, from, to, w_.scores);
+      score(w_.q + first, stride, keys, pool_.key_dims, from, to, w_.scores);
       return;
     }
-    score(w_.q_sink + packed, keys, pool_.key_dims, from, to, w_.scores);
+    score(w_.q_sink + first, stride, keys, pool_.key_dims, from, to, w_.scores);
     if (key + end <= sinks_) return;
-    score(w_.q + packed, keys, pool_.key_dims, from, to, w_.sink_scores);
+    score(w_.q + first, stride, keys, pool_.key_dims, from, to, w_.sink_scores);
     for (int r = 0; r < rows; ++r) {
       for (int64_t j = sinks_ - key; j < end; ++j) w_.scores[r * kTileKeys + j] = w_.sink_scores[r * kTileKeys + j];
     }
   }
 
   static void MaskScores(float* scores, const KeySpan& sink, const KeySpan& window) {
-    for (int j = 0; j < kTileKeys; ++j) {
-      const bool seen = (j >= sink.begin && j < sink.end) || (j >= window.begin && j < window.end);
-      scores[j] = seen ? scores[j] : -__builtin_inff();
+    const F32 lowest = Set(-__builtin_inff());
+    for (int v = 0; v < kTileKeys; v += kLanes) {
+      const I32 key = Iota(v);
+      const Mask seen = Or(InSpan(key, sink), InSpan(key, window));
+      Store(scores + v, Select(seen, Load(scores + v), lowest));
     }
   }
+  static Mask InSpan(I32 key, const KeySpan& span) { return And(LessI(SetI(span.begin - 1), key), LessI(key, SetI(span.end))); }
 
   float Softmax(int64_t row, int r, const RowStates& states) const {
     return SoftmaxTile(w_.scores + r * kTileKeys, states.maximum + row, states.lane_sums + row * kLanes);
@@ -287,6 +296,7 @@ class ItemRunner {
   float* const partials_;
   const int64_t group_;
   const int64_t first_token_;
+  const int64_t strip_rows_;
   const int64_t sinks_;  // keys below this are scored with q_sink
   const int32_t* const pages_;
 };

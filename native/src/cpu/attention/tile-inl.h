@@ -11,52 +11,50 @@ constexpr int kColumns = kLanes == 16 ? 4 : 2;
 constexpr int kTileKeys = LANES_PAGE_TOKENS;
 constexpr int kTileVectors = kTileKeys / kLanes;
 
-// Adds the outer products of dimensions (float: d; bf16: d and d + 1) of R queries and N vectors of keys.
+// Adds the outer product of one dimension of R queries (`stride` apart) and N vectors of keys.
 template <int R, int N>
-static inline void AddOuter(F32 (&sums)[R][N], const float* q, const F32 (&operand)[N]) {
+static inline void AddOuter(F32 (&sums)[R][N], const float* q, int64_t stride, const F32 (&operand)[N]) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
-    const F32 broadcast = Set(q[r]);
+    const F32 broadcast = Set(q[r * stride]);
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) sums[r][i] = Fma(broadcast, operand[i], sums[r][i]);
   }
 }
 
 template <int R, int N>
-static inline void SumScores(F32 (&sums)[R][N], const float* q, const float* keys, int dims) {
+static inline void SumScores(F32 (&sums)[R][N], const float* q, int64_t stride, const float* keys, int dims) {
   for (int d = 0; d < dims; ++d) {
     F32 k[N];
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) k[i] = Load(keys + i * kLanes);
-    AddOuter<R, N>(sums, q, k);
+    AddOuter<R, N>(sums, q + d, stride, k);
     keys += kTileKeys;
-    q += R;
   }
 }
 
 template <int R, int N>
-static inline void SumScores(F32 (&sums)[R][N], const float* q, const uint16_t* keys, int dims) {
+static inline void SumScores(F32 (&sums)[R][N], const float* q, int64_t stride, const uint16_t* keys, int dims) {
   for (int d = 0; d < dims; d += 2) {
     F32 even[N], odd[N];
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) LoadBf16Pairs(keys + 2 * i * kLanes, &even[i], &odd[i]);
-    AddOuter<R, N>(sums, q, even);
-    AddOuter<R, N>(sums, q + R, odd);
+    AddOuter<R, N>(sums, q + d, stride, even);
+    AddOuter<R, N>(sums, q + d + 1, stride, odd);
     keys += 2 * kTileKeys;
-    q += 2 * R;
   }
 }
 
-// scores[r][i] for R rows of packed queries [dims][R] and N vectors of keys.
+// scores[r][i] for R queries and N vectors of keys.
 template <int R, int N, class T>
-static inline void ScoreChunk(const float* q, const T* keys, int dims, float* scores) {
+static inline void ScoreChunk(const float* q, int64_t stride, const T* keys, int dims, float* scores) {
   F32 sums[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) sums[r][i] = Zero();
   }
-  SumScores<R, N>(sums, q, keys, dims);
+  SumScores<R, N>(sums, q, stride, keys, dims);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
@@ -70,18 +68,18 @@ static inline const uint16_t* KeyVector(const uint16_t* keys, int vector) { retu
 
 // scores [R][kTileKeys] for the key vectors [begin, end) of a tile.
 template <int R, class T>
-static void ScoreTile(const float* q, const T* keys, int dims, int begin, int end, float* scores) {
+static void ScoreTile(const float* q, int64_t stride, const T* keys, int dims, int begin, int end, float* scores) {
   int i = begin;
-  for (; i + kColumns <= end; i += kColumns) ScoreChunk<R, kColumns>(q, KeyVector(keys, i), dims, scores + i * kLanes);
+  for (; i + kColumns <= end; i += kColumns) ScoreChunk<R, kColumns>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
   switch (end - i) {
     case 3:
-      ScoreChunk<R, kColumns == 4 ? 3 : 1>(q, KeyVector(keys, i), dims, scores + i * kLanes);
+      ScoreChunk<R, kColumns == 4 ? 3 : 1>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
       break;
     case 2:
-      ScoreChunk<R, 2>(q, KeyVector(keys, i), dims, scores + i * kLanes);
+      ScoreChunk<R, 2>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
       break;
     case 1:
-      ScoreChunk<R, 1>(q, KeyVector(keys, i), dims, scores + i * kLanes);
+      ScoreChunk<R, 1>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
       break;
     default:
       break;
@@ -176,7 +174,7 @@ static void ValueTile(const float* weights, const T* values, int cols, int begin
 
 template <class T>
 struct TileFunctions {
-  using Score = void (*)(const float* q, const T* keys, int dims, int begin, int end, float* scores);
+  using Score = void (*)(const float* q, int64_t stride, const T* keys, int dims, int begin, int end, float* scores);
   using Value = void (*)(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output);
   // By number of rows, less one.
   static constexpr Score kScore[kRows] = {ScoreTile<1, T>, ScoreTile<2, T>, ScoreTile<3, T>,
