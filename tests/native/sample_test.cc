@@ -221,6 +221,10 @@ TEST_P(SampleTest, EdgesOfTheFilters) {
   EXPECT_EQ(tokens({0, 0, 0, 0}, o), (std::set<int32_t>{0, 1})) << "exactly half of the mass is enough";
   o.top_p = 0.51f;
   EXPECT_EQ(tokens({0, 0, 0, 0}, o), (std::set<int32_t>{0, 1, 2}));
+  o.top_k = 2;
+  o.top_p = 0.5f;
+  EXPECT_EQ(tokens({0, 0, 0, 0}, o), (std::set<int32_t>{0})) << "half of what top-k has left";
+  o.top_k = 0;
   o.top_p = 1e-9f;
   EXPECT_EQ(tokens({0, 1, 0, 0}, o), (std::set<int32_t>{1})) << "at least one";
   o = {};

@@ -126,8 +126,10 @@ class ItemRunner {
     for (int64_t r = 0; r < item_.rows; ++r) states.maximum[r] = -__builtin_inff();
     Clear(states.lane_sums, static_cast<int64_t>(item_.rows) * kLanes);
     Clear(states.output, static_cast<int64_t>(item_.rows) * pool_.value_cols);
-    for (int64_t tile = begin; tile < Lesser(sink_end, end); ++tile) RunTile(tile, states);
-    for (int64_t tile = first; tile < last; ++tile) RunTile(tile, states);
+    for (int64_t tile = begin; tile < Lesser(sink_end, end); ++tile) RunTile(tile, states, tile);
+    for (int64_t tile = first; tile < last; ++tile) {
+      RunTile(tile, states, tile + 1 < last ? tile + 1 : tile);
+    }
     for (int64_t r = 0; r < item_.rows; ++r) states.sum[r] = ReduceAdd(Load(states.lane_sums + r * kLanes));
     return true;
   }
@@ -137,11 +139,20 @@ class ItemRunner {
     for (int64_t i = 0; i < floats; i += kLanes) Store(data + i, Zero());
   }
 
-  void RunTile(int64_t tile, const RowStates& states) const {
+  // A tile's page: its first key, what it holds, and how far behind its end the page read next begins.
+  struct Page {
+    int64_t key;
+    const T* keys;
+    const T* values;
+    int64_t next;
+  };
+
+  void RunTile(int64_t tile, const RowStates& states, int64_t next_tile) const {
     const unsigned char* block = KvBlock(&pool_, p_.layer, pages_[tile], item_.kv_head);
-    const T* keys = reinterpret_cast<const T*>(block);
-    const T* values = reinterpret_cast<const T*>(block + pool_.key_bytes);
-    const int64_t key = tile * kTileKeys;
+    const unsigned char* next = KvBlock(&pool_, p_.layer, pages_[next_tile], item_.kv_head);
+    const Page page = {tile * kTileKeys, reinterpret_cast<const T*>(block), reinterpret_cast<const T*>(block + pool_.key_bytes),
+                       next - block - pool_.block_bytes};
+    const int64_t key = page.key;
     for (int64_t strip = 0; strip < item_.rows; strip += strip_rows_) {
       const int rows = StripRows(strip);
       const VisibleKeys& earliest = w_.visible[strip];
@@ -149,32 +160,32 @@ class ItemRunner {
       const bool seen = key < latest.sink_end || (key < latest.end && key + kTileKeys > earliest.begin);
       if (!seen) continue;
       if (latest.begin <= key && earliest.end >= key + kTileKeys) {
-        RunWholeStrip(key, strip, rows, keys, values, states);
+        RunWholeStrip(page, strip, rows, states);
       } else {
-        RunMaskedStrip(key, strip, rows, keys, values, states);
+        RunMaskedStrip(page, strip, rows, states);
       }
     }
   }
 
   // Every row sees every key.
-  void RunWholeStrip(int64_t key, int64_t strip, int rows, const T* keys, const T* values, const RowStates& states) const {
+  void RunWholeStrip(const Page& page, int64_t strip, int rows, const RowStates& states) const {
     float alpha[kRows];
-    Scores(key, strip, rows, keys, 0, kTileKeys);
+    Scores(page, strip, rows, 0, kTileKeys);
     for (int r = 0; r < rows; ++r) alpha[r] = Softmax(strip + r, r, states);
-    Values(rows, w_.scores, values, 0, kTileKeys, alpha, states.output + strip * pool_.value_cols);
+    Values(page, rows, 0, kTileKeys, alpha, states.output + strip * pool_.value_cols);
   }
 
   // Each row sees its own part of the tile: before a window's begin, behind its last key, or between sinks_ and window it
   // must not even meet a zero weight times a value.
-  void RunMaskedStrip(int64_t key, int64_t strip, int rows, const T* keys, const T* values, const RowStates& states) const {
+  void RunMaskedStrip(const Page& page, int64_t strip, int rows, const RowStates& states) const {
     KeySpan sink[kRows], window[kRows];
     float alpha[kRows];
     int lowest = kTileKeys, highest = 0;     // of all keys that a row sees
     int common_begin = 0, common_end = kTileKeys;  // keys that all rows see
     for (int r = 0; r < rows; ++r) {
       const VisibleKeys& visible = w_.visible[strip + r];
-      sink[r] = SpanOf(key, 0, visible.sink_end);
-      window[r] = SpanOf(key, visible.begin, visible.end);
+      sink[r] = SpanOf(page.key, 0, visible.sink_end);
+      window[r] = SpanOf(page.key, visible.begin, visible.end);
       Cover(sink[r], &lowest, &highest);
       Cover(window[r], &lowest, &highest);
       // A row that sees sinks_ here shares nothing with the others.
@@ -182,7 +193,7 @@ class ItemRunner {
       if (window[r].begin > common_begin) common_begin = window[r].begin;
       if (split || window[r].end < common_end) common_end = split ? 0 : window[r].end;
     }
-    Scores(key, strip, rows, keys, lowest, highest);
+    Scores(page, strip, rows, lowest, highest);
     for (int r = 0; r < rows; ++r) {
       if (sink[r].begin == sink[r].end && window[r].begin == window[r].end) {
         alpha[r] = 1.0f;
@@ -194,16 +205,16 @@ class ItemRunner {
     float* output = states.output + strip * pool_.value_cols;
     if (common_begin >= common_end) {
       for (int r = 0; r < rows; ++r) {
-        RowValues(r, values, sink[r].begin, sink[r].end, &alpha[r], output);
-        RowValues(r, values, window[r].begin, window[r].end, &alpha[r], output);
+        RowValues(page, r, sink[r].begin, sink[r].end, &alpha[r], output);
+        RowValues(page, r, window[r].begin, window[r].end, &alpha[r], output);
       }
       return;
     }
-    for (int r = 0; r < rows; ++r) RowValues(r, values, window[r].begin, common_begin, &alpha[r], output);
-    Values(rows, w_.scores, values, common_begin, common_end, alpha, output);
+    for (int r = 0; r < rows; ++r) RowValues(page, r, window[r].begin, common_begin, &alpha[r], output);
+    Values(page, rows, common_begin, common_end, alpha, output);
     for (int r = 0; r < rows; ++r) {
       alpha[r] = 1.0f;
-      RowValues(r, values, common_end, window[r].end, &alpha[r], output);
+      RowValues(page, r, common_end, window[r].end, &alpha[r], output);
     }
   }
 
@@ -214,31 +225,31 @@ class ItemRunner {
   }
 
   // Adds keys [begin, end) to row r of a strip; the factor is used up by the first part that is not empty.
-  void RowValues(int r, const T* values, int begin, int end, float* alpha, float* output) const {
+  void RowValues(const Page& page, int r, int begin, int end, float* alpha, float* output) const {
     if (begin >= end) return;
-    TileFunctions<T>::kValue[0](w_.scores + r * kTileKeys, values, pool_.value_cols, begin, end, alpha,
-                                output + r * static_cast<int64_t>(pool_.value_cols));
+    TileFunctions<T>::kValue[0](w_.scores + r * kTileKeys, page.values, pool_.value_cols, begin, end, alpha,
+                                output + r * static_cast<int64_t>(pool_.value_cols), page.next);
     *alpha = 1.0f;
   }
 
-  void Values(int rows, const float* weights, const T* values, int begin, int end, const float* alpha, float* output) const {
-    TileFunctions<T>::kValue[rows - 1](weights, values, pool_.value_cols, begin, end, alpha, output);
+  void Values(const Page& page, int rows, int begin, int end, const float* alpha, float* output) const {
+    TileFunctions<T>::kValue[rows - 1](w_.scores, page.values, pool_.value_cols, begin, end, alpha, output, page.next);
   }
 
   // Scores of a strip with keys [begin, end) of the tile, and with whatever shares their vectors.
-  void Scores(int64_t key, int64_t strip, int rows, const T* keys, int begin, int end) const {
+  void Scores(const Page& page, int64_t strip, int rows, int begin, int end) const {
     const int from = begin / kLanes, to = (end + kLanes - 1) / kLanes;
     const auto score = TileFunctions<T>::kScore[rows - 1];
     const int64_t stride = pool_.value_cols, first = strip * stride;
-    if (key >= sinks_) {
-      score(w_.q + first, stride, keys, pool_.key_dims, from, to, w_.scores);
+    if (page.key >= sinks_) {
+      score(w_.q + first, stride, page.keys, pool_.key_dims, from, to, w_.scores);
       return;
     }
-    score(w_.q_sink + first, stride, keys, pool_.key_dims, from, to, w_.scores);
-    if (key + end <= sinks_) return;
-    score(w_.q + first, stride, keys, pool_.key_dims, from, to, w_.sink_scores);
+    score(w_.q_sink + first, stride, page.keys, pool_.key_dims, from, to, w_.scores);
+    if (page.key + end <= sinks_) return;
+    score(w_.q + first, stride, page.keys, pool_.key_dims, from, to, w_.sink_scores);
     for (int r = 0; r < rows; ++r) {
-      for (int64_t j = sinks_ - key; j < end; ++j) w_.scores[r * kTileKeys + j] = w_.sink_scores[r * kTileKeys + j];
+      for (int64_t j = sinks_ - page.key; j < end; ++j) w_.scores[r * kTileKeys + j] = w_.sink_scores[r * kTileKeys + j];
     }
   }
 

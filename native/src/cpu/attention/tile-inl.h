@@ -8,8 +8,15 @@ namespace LANES_ISA {
 // Register tile: kRows x kColumns vectors of sums fill the registers but for the operands.
 constexpr int kRows = 6;
 constexpr int kColumns = kLanes == 16 ? 4 : 2;
+// With few rows the pages come from memory: fetched ahead, they come at its full speed.
+constexpr int kFewRows = 4;
+constexpr int64_t kPrefetchBytes = 4096;
 constexpr int kTileKeys = LANES_PAGE_TOKENS;
 constexpr int kTileVectors = kTileKeys / kLanes;
+
+static inline void PrefetchAhead(const void* at, int64_t bytes) {
+  Prefetch(static_cast<const char*>(at) + kPrefetchBytes + bytes);
+}
 
 // Adds the outer product of one dimension of R queries (`stride` apart) and N vectors of keys.
 template <int R, int N>
@@ -27,7 +34,10 @@ static inline void SumScores(F32 (&sums)[R][N], const float* q, int64_t stride, 
   for (int d = 0; d < dims; ++d) {
     F32 k[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) k[i] = Load(keys + i * kLanes);
+    for (int i = 0; i < N; ++i) {
+      if (R <= kFewRows) PrefetchAhead(keys + i * kLanes, 0);
+      k[i] = Load(keys + i * kLanes);
+    }
     AddOuter<R, N>(sums, q + d, stride, k);
     keys += kTileKeys;
   }
@@ -38,7 +48,10 @@ static inline void SumScores(F32 (&sums)[R][N], const float* q, int64_t stride, 
   for (int d = 0; d < dims; d += 2) {
     F32 even[N], odd[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) LoadBf16Pairs(keys + 2 * i * kLanes, &even[i], &odd[i]);
+    for (int i = 0; i < N; ++i) {
+      if (R <= kFewRows) PrefetchAhead(keys + 2 * i * kLanes, 0);
+      LoadBf16Pairs(keys + 2 * i * kLanes, &even[i], &odd[i]);
+    }
     AddOuter<R, N>(sums, q + d, stride, even);
     AddOuter<R, N>(sums, q + d + 1, stride, odd);
     keys += 2 * kTileKeys;
@@ -86,13 +99,24 @@ static void ScoreTile(const float* q, int64_t stride, const T* keys, int dims, i
   }
 }
 
+// Keys of a tile after whose values the prefetch distance leads beyond the page.
+static inline int PrefetchedKeys(int cols, int64_t element_bytes) {
+  return kTileKeys - static_cast<int>(kPrefetchBytes / (cols * element_bytes));
+}
+
 // sums[r][i] += weights[r][j] * values[j] for keys [begin, end).
 template <int R, int N>
-static inline void SumValues(F32 (&sums)[R][N], const float* weights, const float* values, int cols, int begin, int end) {
+static inline void SumValues(F32 (&sums)[R][N], const float* weights, const float* values, int cols, int begin, int end,
+                             int64_t next) {
+  const int fetch_end = PrefetchedKeys(cols, sizeof(float));
   for (int j = begin; j < end; ++j) {
     F32 v[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) v[i] = Load(values + static_cast<int64_t>(j) * cols + i * kLanes);
+    for (int i = 0; i < N; ++i) {
+      const float* at = values + static_cast<int64_t>(j) * cols + i * kLanes;
+      if (R <= kFewRows) PrefetchAhead(at, j < fetch_end ? 0 : next);
+      v[i] = Load(at);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const F32 weight = Set(weights[r * kTileKeys + j]);
@@ -114,11 +138,17 @@ static inline void AddValue(F32 (&sums)[R][N], const float* weights, const F32 (
 
 // Values of two keys are interleaved; a range may begin or end inside a pair.
 template <int R, int N>
-static inline void SumValues(F32 (&sums)[R][N], const float* weights, const uint16_t* values, int cols, int begin, int end) {
+static inline void SumValues(F32 (&sums)[R][N], const float* weights, const uint16_t* values, int cols, int begin, int end,
+                             int64_t next) {
+  const int fetch_end = PrefetchedKeys(cols, sizeof(uint16_t));
   for (int j = begin & ~1; j < end; j += 2) {
     F32 even[N], odd[N];
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) LoadBf16Pairs(values + static_cast<int64_t>(j) * cols + 2 * i * kLanes, &even[i], &odd[i]);
+    for (int i = 0; i < N; ++i) {
+      const uint16_t* at = values + static_cast<int64_t>(j) * cols + 2 * i * kLanes;
+      if (R <= kFewRows) PrefetchAhead(at, j < fetch_end ? 0 : next);
+      LoadBf16Pairs(at, &even[i], &odd[i]);
+    }
     if (j >= begin) AddValue<R, N>(sums, weights + j, even);
     if (j + 1 < end) AddValue<R, N>(sums, weights + j + 1, odd);
   }
@@ -126,7 +156,7 @@ static inline void SumValues(F32 (&sums)[R][N], const float* weights, const uint
 
 template <int R, int N, class T>
 static inline void ValueChunk(const float* weights, const T* values, int cols, int begin, int end, const float* alpha,
-                              float* output) {
+                              float* output, int64_t next) {
   F32 sums[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -134,7 +164,7 @@ static inline void ValueChunk(const float* weights, const T* values, int cols, i
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) sums[r][i] = Mul(Load(output + r * cols + i * kLanes), scale);
   }
-  SumValues<R, N>(sums, weights, values, cols, begin, end);
+  SumValues<R, N>(sums, weights, values, cols, begin, end, next);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
@@ -145,9 +175,11 @@ static inline void ValueChunk(const float* weights, const T* values, int cols, i
 static inline const float* ValueColumn(const float* values, int column) { return values + column; }
 static inline const uint16_t* ValueColumn(const uint16_t* values, int column) { return values + 2 * column; }
 
-// output[r] = alpha[r] * output[r] + sum over keys [begin, end) of weights[r][j] * values[j]; `cols` is a multiple of 16.
+// output[r] = alpha[r] * output[r] + sum over keys [begin, end) of weights[r][j] * values[j]; `cols` is a multiple of 16. The
+// page read next begins `next` bytes behind the end of this one.
 template <int R, class T>
-static void ValueTile(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output) {
+static void ValueTile(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output,
+                      int64_t next) {
   const int vectors = cols / kLanes;
   // Chunks of nearly equal width: a single leftover vector would leave the multipliers waiting.
   int chunks = (vectors + kColumns - 1) / kColumns, done = 0;
@@ -156,16 +188,16 @@ static void ValueTile(const float* weights, const T* values, int cols, int begin
     const T* v = ValueColumn(values, column);
     switch (width) {
       case 4:
-        ValueChunk<R, kColumns>(weights, v, cols, begin, end, alpha, output + column);
+        ValueChunk<R, kColumns>(weights, v, cols, begin, end, alpha, output + column, next);
         break;
       case 3:
-        ValueChunk<R, kColumns == 4 ? 3 : 1>(weights, v, cols, begin, end, alpha, output + column);
+        ValueChunk<R, kColumns == 4 ? 3 : 1>(weights, v, cols, begin, end, alpha, output + column, next);
         break;
       case 2:
-        ValueChunk<R, 2>(weights, v, cols, begin, end, alpha, output + column);
+        ValueChunk<R, 2>(weights, v, cols, begin, end, alpha, output + column, next);
         break;
       default:
-        ValueChunk<R, 1>(weights, v, cols, begin, end, alpha, output + column);
+        ValueChunk<R, 1>(weights, v, cols, begin, end, alpha, output + column, next);
         break;
     }
     done += width;
@@ -175,7 +207,8 @@ static void ValueTile(const float* weights, const T* values, int cols, int begin
 template <class T>
 struct TileFunctions {
   using Score = void (*)(const float* q, int64_t stride, const T* keys, int dims, int begin, int end, float* scores);
-  using Value = void (*)(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output);
+  using Value = void (*)(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output,
+                         int64_t next);
   // By number of rows, less one.
   static constexpr Score kScore[kRows] = {ScoreTile<1, T>, ScoreTile<2, T>, ScoreTile<3, T>,
                                           ScoreTile<4, T>, ScoreTile<5, T>, ScoreTile<6, T>};
