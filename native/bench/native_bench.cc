@@ -8,43 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "ceiling.h"
+#include "bench.h"
 #include "lanes/lanes.h"
 
 namespace {
 
-using lanes_bench::Seconds;
-
-struct Options {
-  int threads = 0;
-  int32_t isa = LANES_ISA_AUTO;
-  std::string only;
-};
-
-void Check(int32_t status) {
-  if (status == LANES_OK) return;
-  std::fprintf(stderr, "%s\n", lanes_last_error());
-  std::exit(1);
-}
-
-struct Timing {
-  double median, least, most;
-};
-
-// Repeats for about half a second. `call(i)` runs the i-th call.
-template <class Call>
-Timing Measure(const Call& call) {
-  for (int i = 0; i < 3; ++i) call(i);
-  std::vector<double> times;
-  const double start = Seconds();
-  for (int i = 0; times.size() < 7 || (Seconds() - start < 0.5 && times.size() < 20000); ++i) {
-    const double before = Seconds();
-    call(i);
-    times.push_back(Seconds() - before);
-  }
-  std::sort(times.begin(), times.end());
-  return {times[times.size() / 2], times.front(), times.back()};
-}
+using lanes_bench::Ceilings;
+using lanes_bench::Check;
+using lanes_bench::Measure;
+using lanes_bench::Options;
+using lanes_bench::Timing;
 
 const char* const kDtypeNames[] = {"f32", "bf16", "f16"};
 
@@ -71,16 +44,12 @@ void MakeWeights(lanes_runtime* runtime, int64_t n, int64_t k, int32_t dtype, bo
   }
 }
 
-struct Ceilings {
-  double fma, bf16, read;
-};
-
 void Linear(lanes_runtime* runtime, const Options& options, const Ceilings& ceilings, int64_t m, int64_t n, int64_t k, int32_t dtype,
             int32_t compute) {
   char name[96];
   std::snprintf(name, sizeof name, "linear m=%lld n=%lld k=%lld %s%s", static_cast<long long>(m), static_cast<long long>(n),
                 static_cast<long long>(k), kDtypeNames[dtype], compute == LANES_COMPUTE_BF16 ? " dot" : "");
-  if (!options.only.empty() && std::string(name).find(options.only) == std::string::npos) return;
+  if (!options.Wants(name)) return;
   Weights weights;
   MakeWeights(runtime, n, k, dtype, m <= 32, &weights);
   std::vector<float> x(m * k, 0.25f), y(m * n);
@@ -109,7 +78,7 @@ void Linear(lanes_runtime* runtime, const Options& options, const Ceilings& ceil
 
 void Pack(lanes_runtime* runtime, const Options& options, int32_t src, int32_t dst, bool transposed) {
   const std::string name = std::string("pack ") + kDtypeNames[src] + " to " + kDtypeNames[dst] + (transposed ? " transposed" : "");
-  if (!options.only.empty() && name.find(options.only) == std::string::npos) return;
+  if (!options.Wants(name)) return;
   const int64_t n = 2048, k = 5632;
   lanes_weight_params params = {sizeof params, n, k, dst};
   lanes_weight* weight = nullptr;
@@ -123,7 +92,7 @@ void Pack(lanes_runtime* runtime, const Options& options, int32_t src, int32_t d
 
 void Embed(lanes_runtime* runtime, const Options& options, int32_t dtype, int64_t tokens) {
   const std::string name = std::string("embed ") + kDtypeNames[dtype] + " tokens=" + std::to_string(tokens);
-  if (!options.only.empty() && name.find(options.only) == std::string::npos) return;
+  if (!options.Wants(name)) return;
   const int64_t n = 32000, k = 2048;
   Weights weights;
   MakeWeights(runtime, n, k, dtype, false, &weights);
@@ -189,6 +158,7 @@ int main(int argc, char** argv) {
     Embed(runtime, options, dtype, 1);
     Embed(runtime, options, dtype, 512);
   }
+  BenchAttention(runtime, options, ceilings);
   Check(lanes_runtime_destroy(runtime));
   return 0;
 }

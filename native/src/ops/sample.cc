@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "core/numeric.h"
@@ -13,36 +14,35 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 float Clean(float logit) { return std::isnan(logit) ? -kInfinity : logit; }
 
-// Before: the larger logit, ties the lower id.
-struct Ranked {
-  const float* logits;
-  bool operator()(int32_t a, int32_t b) const {
-    const float x = Clean(logits[a]), y = Clean(logits[b]);
-    return x > y || (x == y && a < b);
-  }
-};
+// A token as one number: smaller for a larger logit, and among equal logits for a lower id.
+uint64_t RankOf(float logit, int64_t id) {
+  const float x = Clean(logit) + 0.0f;  // one zero
+  uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const uint32_t ascending = (bits >> 31) != 0 ? ~bits : bits | 0x80000000u;
+  return static_cast<uint64_t>(~ascending) << 32 | static_cast<uint64_t>(id);
+}
 
-// The first `k` ids of [0, count) in rank order, sorted, into `ids` (room for `count`).
-void SelectTop(const float* logits, int64_t count, int64_t k, int32_t* ids) {
-  const Ranked before{logits};
+int64_t IdOf(uint64_t rank) { return static_cast<int64_t>(rank & 0xFFFFFFFFu); }
+
+// The ranks of the `k` first tokens of [0, count) into ranks[0, k), in no order; there is room for `count`.
+void SelectTop(const float* logits, int64_t count, int64_t k, uint64_t* ranks) {
   if (k > count / 16) {
-    for (int64_t i = 0; i < count; ++i) ids[i] = static_cast<int32_t>(i);
-    if (k < count) std::nth_element(ids, ids + k, ids + count, before);
-    std::sort(ids, ids + k, before);
+    for (int64_t i = 0; i < count; ++i) ranks[i] = RankOf(logits[i], i);
+    if (k < count) std::nth_element(ranks, ranks + k, ranks + count);
     return;
   }
   // A heap whose top is the last of the best so far; few elements of a long row get past it.
-  for (int64_t i = 0; i < k; ++i) ids[i] = static_cast<int32_t>(i);
-  std::make_heap(ids, ids + k, before);
-  float worst = Clean(logits[ids[0]]);
+  for (int64_t i = 0; i < k; ++i) ranks[i] = RankOf(logits[i], i);
+  std::make_heap(ranks, ranks + k);
+  float worst = Clean(logits[IdOf(ranks[0])]);
   for (int64_t i = k; i < count; ++i) {
     if (!(logits[i] > worst)) continue;
-    std::pop_heap(ids, ids + k, before);
-    ids[k - 1] = static_cast<int32_t>(i);
-    std::push_heap(ids, ids + k, before);
-    worst = Clean(logits[ids[0]]);
+    std::pop_heap(ranks, ranks + k);
+    ranks[k - 1] = RankOf(logits[i], i);
+    std::push_heap(ranks, ranks + k);
+    worst = Clean(logits[IdOf(ranks[0])]);
   }
-  std::sort_heap(ids, ids + k, before);
 }
 
 double SumWeights(const float* weights, int64_t count) {
@@ -66,8 +66,8 @@ double Uniform(uint64_t seed, uint64_t counter) {
 // One row at work, in a worker's own memory.
 class RowSampler {
  public:
-  RowSampler(const SampleKernel& kernel, const lanes_sample_params& params, float* logits, float* weights, int32_t* ids)
-      : kernel_(kernel), params_(params), count_(params.vocabulary), logits_(logits), weights_(weights), ids_(ids) {}
+  RowSampler(const SampleKernel& kernel, const lanes_sample_params& params, float* logits, float* weights, uint64_t* ranks)
+      : kernel_(kernel), params_(params), count_(params.vocabulary), logits_(logits), weights_(weights), ranks_(ranks) {}
 
   int32_t Run(const float* row, const lanes_sample_row& how) {
     if (how.temperature == 0 && (how.repetition_penalty == 1 || how.seen_count == 0)) {
@@ -101,79 +101,91 @@ class RowSampler {
     }
   }
 
-  // Puts the kept tokens into ids_ and returns their number, or -1 when all are kept.
+  // Puts the ranks of the kept tokens into ranks_, in no order, and returns their number, or -1 when all are kept.
   int64_t Keep(const lanes_sample_row& how) {
-    const bool top_k = how.top_k > 0 && how.top_k < count_;
-    if (how.top_p < 1) {
-      const int64_t kept = top_k ? KeepTopPOfTopK(how) : KeepTopP(how.top_p);
-      return how.min_p > 0 ? KeepMinP(kept, how.min_p) : kept;
+    int64_t kept = count_;
+    if (how.top_k > 0 && how.top_k < count_) {
+      kept = how.top_k;
+      SelectTop(logits_, count_, kept, ranks_);
+      if (how.top_p < 1) {
+        // In order, so that the sum does not depend on how the selection went.
+        std::sort(ranks_, ranks_ + kept);
+        kept = KeepTopP(kept, how.top_p * SumOf(0, kept));
+      }
+    } else if (how.top_p < 1) {
+      const double total = SumWeights(weights_, count_);
+      // What weighs less than this cannot be needed: all of it together is less than what may be left out.
+      const double negligible = (1.0 - how.top_p) * total / static_cast<double>(count_);
+      kept = KeepTopP(KeepHeavy(negligible), how.top_p * total);
+    } else if (how.min_p > 0) {
+      return KeepHeavy(how.min_p);
+    } else {
+      return -1;
     }
-    if (top_k) {
-      SelectTop(logits_, count_, how.top_k, ids_);
-      return how.min_p > 0 ? KeepMinP(how.top_k, how.min_p) : how.top_k;
-    }
-    if (how.min_p == 0) return -1;
+    if (how.min_p == 0) return kept;
+    return std::remove_if(ranks_, ranks_ + kept, [&](uint64_t rank) { return weights_[IdOf(rank)] < how.min_p; }) - ranks_;
+  }
+
+  int64_t KeepHeavy(double least) {
     int64_t kept = 0;
     for (int64_t i = 0; i < count_; ++i) {
-      if (weights_[i] >= how.min_p) ids_[kept++] = static_cast<int32_t>(i);
+      if (weights_[i] >= least) ranks_[kept++] = RankOf(logits_[i], i);
     }
     return kept;
   }
 
-  int64_t KeepMinP(int64_t kept, float min_p) const {
-    return std::remove_if(ids_, ids_ + kept, [this, min_p](int32_t id) { return !(weights_[id] >= min_p); }) - ids_;
+  double SumOf(int64_t begin, int64_t end) const {
+    double sum = 0;
+    for (int64_t i = begin; i < end; ++i) sum += weights_[IdOf(ranks_[i])];
+    return sum;
   }
 
-  int64_t KeepTopPOfTopK(const lanes_sample_row& how) {
-    SelectTop(logits_, count_, how.top_k, ids_);
-    double total = 0;
-    for (int64_t i = 0; i < how.top_k; ++i) total += weights_[ids_[i]];
-    const double wanted = how.top_p * total;
+  // The shortest prefix, by rank, of the `candidates` that weighs `wanted`: halving by selection, sorting only the last few.
+  int64_t KeepTopP(int64_t candidates, double wanted) {
+    constexpr int64_t kFew = 256;
+    int64_t begin = 0, end = candidates;
     double sum = 0;
-    for (int64_t i = 0; i < how.top_k; ++i) {
-      sum += weights_[ids_[i]];
-      if (sum >= wanted) return i + 1;
-    }
-    return how.top_k;
-  }
-
-  int64_t KeepTopP(float top_p) {
-    const double total = SumWeights(weights_, count_), wanted = top_p * total;
-    // What weighs less than this cannot be needed: all of it together is less than what may be left out.
-    const double negligible = (1.0 - top_p) * total / static_cast<double>(count_);
-    int64_t candidates = 0;
-    for (int64_t i = 0; i < count_; ++i) {
-      if (weights_[i] >= negligible) ids_[candidates++] = static_cast<int32_t>(i);
-    }
-    // Sorted in growing pieces, until the mass is there.
-    const Ranked before{logits_};
-    double sum = 0;
-    int64_t sorted = 0;
-    for (int64_t piece = 256; sorted < candidates; piece *= 4) {
-      const int64_t end = std::min(candidates, sorted + piece);
-      if (end < candidates) std::nth_element(ids_ + sorted, ids_ + end, ids_ + candidates, before);
-      std::sort(ids_ + sorted, ids_ + end, before);
-      for (; sorted < end; ++sorted) {
-        sum += weights_[ids_[sorted]];
-        if (sum >= wanted) return sorted + 1;
+    while (end - begin > kFew) {
+      const int64_t middle = begin + (end - begin) / 2;
+      std::nth_element(ranks_ + begin, ranks_ + middle, ranks_ + end);
+      const double half = SumOf(begin, middle);
+      if (sum + half >= wanted) {
+        end = middle;
+      } else {
+        sum += half;
+        begin = middle;
       }
     }
-    return candidates;
+    std::sort(ranks_ + begin, ranks_ + end);
+    for (int64_t i = begin; i < end; ++i) {
+      sum += weights_[IdOf(ranks_[i])];
+      if (sum >= wanted) return i + 1;
+    }
+    return end;
   }
 
   int32_t DrawFrom(int64_t kept, double u) {
-    std::sort(ids_, ids_ + kept);
-    double total = 0;
-    for (int64_t i = 0; i < kept; ++i) total += weights_[ids_[i]];
-    const double target = u * total;
-    double sum = 0;
-    int32_t last = ids_[0];
-    for (int64_t i = 0; i < kept; ++i) {
-      if (weights_[ids_[i]] > 0) last = ids_[i];
-      sum += weights_[ids_[i]];
-      if (sum > target) return last;
+    const uint64_t last_rank = *std::max_element(ranks_, ranks_ + kept);
+    int64_t count = 0;
+    if (kept > count_ / 16) {
+      // The kept tokens are those up to the last rank among them: found in order of their ids by one more pass.
+      for (int64_t i = 0; i < count_; ++i) {
+        if (RankOf(logits_[i], i) <= last_rank) ranks_[count++] = static_cast<uint64_t>(i);
+      }
+    } else {
+      for (; count < kept; ++count) ranks_[count] &= 0xFFFFFFFFu;
+      std::sort(ranks_, ranks_ + kept);
     }
-    return last;
+    const double target = u * SumOf(0, count);
+    double sum = 0;
+    int64_t last = IdOf(ranks_[0]);
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t id = IdOf(ranks_[i]);
+      if (weights_[id] > 0) last = id;
+      sum += weights_[id];
+      if (sum > target) break;
+    }
+    return static_cast<int32_t>(last);
   }
 
   int32_t DrawFromAll(double u) const {
@@ -209,7 +221,7 @@ class RowSampler {
   const int64_t count_;
   float* const logits_;
   float* const weights_;
-  int32_t* const ids_;
+  uint64_t* const ranks_;
 };
 
 // log(sum of e^x) of a row, kept as its two parts.
@@ -273,12 +285,12 @@ Philox Philox4x32(const uint32_t (&counter)[4], const uint32_t (&key)[2]) {
 
 void Sample(OpContext& context, const SampleKernel& kernel, const lanes_sample_params& p) {
   const int64_t floats = RoundUp(p.vocabulary, 16);
-  const int64_t bytes = 3 * floats * static_cast<int64_t>(sizeof(float));
+  const int64_t bytes = floats * static_cast<int64_t>(2 * sizeof(float) + sizeof(uint64_t));
   char* scratch = static_cast<char*>(Scratch(context, CheckedMul(bytes, Slots(context, p.rows), "scratch")));
   ForEachRow(context, p.rows, [&](int64_t row, int64_t slot) {
     float* logits = reinterpret_cast<float*>(scratch + slot * bytes);
     float* weights = logits + floats;
-    RowSampler sampler(kernel, p, logits, weights, reinterpret_cast<int32_t*>(weights + floats));
+    RowSampler sampler(kernel, p, logits, weights, reinterpret_cast<uint64_t*>(weights + floats));
     const float* from = p.logits + row * p.logits_stride;
     const int32_t token = sampler.Run(from, p.row[row]);
     p.token[row] = token;
@@ -287,16 +299,18 @@ void Sample(OpContext& context, const SampleKernel& kernel, const lanes_sample_p
 }
 
 void TopLogProbabilities(OpContext& context, const SampleKernel& kernel, const lanes_top_log_probabilities_params& p) {
-  const int64_t bytes = RoundUp(p.vocabulary, 16) * static_cast<int64_t>(sizeof(int32_t));
+  const int64_t bytes = RoundUp(p.vocabulary, 16) * static_cast<int64_t>(sizeof(uint64_t));
   char* scratch = static_cast<char*>(Scratch(context, CheckedMul(bytes, Slots(context, p.rows), "scratch")));
   ForEachRow(context, p.rows, [&](int64_t row, int64_t slot) {
     const float* logits = p.logits + row * p.logits_stride;
-    int32_t* ids = reinterpret_cast<int32_t*>(scratch + slot * bytes);
-    SelectTop(logits, p.vocabulary, p.top_k, ids);
+    uint64_t* ranks = reinterpret_cast<uint64_t*>(scratch + slot * bytes);
+    SelectTop(logits, p.vocabulary, p.top_k, ranks);
+    std::sort(ranks, ranks + p.top_k);
     const LogSum sum(kernel, logits, p.vocabulary);
     for (int32_t i = 0; i < p.top_k; ++i) {
-      p.token[row * p.top_k + i] = ids[i];
-      p.log_probability[row * p.top_k + i] = sum.LogProbability(logits[ids[i]]);
+      const int64_t id = IdOf(ranks[i]);
+      p.token[row * p.top_k + i] = static_cast<int32_t>(id);
+      p.log_probability[row * p.top_k + i] = sum.LogProbability(logits[id]);
     }
   });
 }
