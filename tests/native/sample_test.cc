@@ -210,7 +210,9 @@ TEST_P(SampleTest, EdgesOfTheFilters) {
   const float inf = INFINITY, nan = std::nanf("");
   const auto tokens = [&](const std::vector<float>& row, SampleOptions o) {
     std::set<int32_t> seen;
-    for (o.counter = 0; o.counter < 200; ++o.counter) seen.insert(RunSample(runtime.get(), row, static_cast<int64_t>(row.size()), {o}).token[0]);
+    for (o.counter = 0; o.counter < 200; ++o.counter) {
+      seen.insert(RunSample(runtime.get(), row, static_cast<int64_t>(row.size()), {o}).token[0]);
+    }
     return seen;
   };
   SampleOptions o;
