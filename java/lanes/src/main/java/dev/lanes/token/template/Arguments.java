@@ -66,7 +66,7 @@ record Arguments(List<Object> positional, Map<String, Object> named) {
     if (sequence != Undefined.MISSING) {
       allPositional = new ArrayList<>(positional);
       for (Iterator<Object> rest = Sequences.iterate(sequence, render); rest.hasNext(); ) {
-        render.charge(1);
+        render.charge(Limits.ELEMENT);
         allPositional.add(rest.next());
       }
     }

@@ -61,7 +61,7 @@ final class Arithmetic {
   }
 
   private static List<Object> join(List<?> first, List<?> second, Render render) {
-    render.charge((long) first.size() + second.size());
+    render.charge(((long) first.size() + second.size()) * Limits.COPY);
     List<Object> all = new ArrayList<>(first.size() + second.size());
     all.addAll(first);
     all.addAll(second);
@@ -80,7 +80,7 @@ final class Arithmetic {
     if (items.isEmpty()) {
       times = 0;
     }
-    render.charge(times > Limits.WORK ? Long.MAX_VALUE : times * items.size());
+    render.charge(times > Limits.WORK ? Long.MAX_VALUE : times * items.size() * Limits.COPY);
     List<Object> all = new ArrayList<>((int) times * items.size());
     for (long i = 0; i < times; i++) {
       all.addAll(items);

@@ -21,7 +21,7 @@ final class Comparison {
   static boolean equal(Object a, Object b, Render render) {
     if (Strings.is(a) && Strings.is(b)) {
       String text = Strings.text(a);
-      render.charge(1 + text.length() / 16);
+      render.charge(Limits.COPY + text.length() / 16);
       return text.equals(Strings.text(b));
     }
     if (Numbers.is(a) && Numbers.is(b)) {
@@ -58,7 +58,7 @@ final class Comparison {
     if (a.size() != b.size()) {
       return false;
     }
-    render.charge(a.size());
+    render.charge(a.size() * Limits.COPY);
     for (int i = 0; i < a.size(); i++) {
       if (!same(a.get(i), b.get(i), render)) {
         return false;
@@ -71,7 +71,7 @@ final class Comparison {
     if (a.size() != b.size()) {
       return false;
     }
-    render.charge(a.size());
+    render.charge(a.size() * Limits.COPY);
     for (Object key : a.keys()) {
       Object other = b.get(key, render);
       if (other == Undefined.MISSING || !same(a.get(key, render), other, render)) {
@@ -113,7 +113,7 @@ final class Comparison {
       throw new Failure("argument of type '" + Types.name(container) + "' is not iterable");
     }
     for (Iterator<Object> elements = Sequences.iterate(container, render); elements.hasNext(); ) {
-      render.charge(1);
+      render.charge(Limits.COPY);
       if (same(elements.next(), element, render)) {
         return true;
       }
@@ -144,7 +144,7 @@ final class Comparison {
 
   /** Negative, 0, positive, or 2 if all comparisons are false (nan). */
   private static int compare(String operator, Object a, Object b, Render render) {
-    render.charge(1);
+    render.charge(Limits.COPY);
     if (Strings.is(a) && Strings.is(b)) {
       render.charge(Strings.text(a).length() / 16);
       return compareText(Strings.text(a), Strings.text(b));

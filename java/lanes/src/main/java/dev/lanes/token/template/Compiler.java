@@ -34,8 +34,9 @@ final class Compiler {
     return new Program(symbols.function(), sequence(List.of(enter, body)), cost(statements));
   }
 
+  /** Units of work for running some nodes once. */
   private static long cost(List<? extends Node> nodes) {
-    long cost = nodes.size();
+    long cost = nodes.size() * Limits.NODE;
     for (Node node : nodes) {
       cost += cost(node.children());
     }

@@ -13,12 +13,14 @@ final class Dict {
 
   /** Sets a value while the dict is being made; a key that is present keeps its spelling and its place. */
   void put(Object key, Object value, Render render) {
+    render.charge(Limits.ENTRY);
     Object canonical = Keys.canonical(key, render);
     Entry previous = entries.get(canonical);
     entries.put(canonical, new Entry(previous == null ? key : previous.key, value));
   }
 
-  void putAll(Dict other) {
+  void putAll(Dict other, Render render) {
+    render.charge(other.size() * Limits.ENTRY);
     other.entries.forEach((canonical, entry) -> {
       Entry previous = entries.get(canonical);
       entries.put(canonical, new Entry(previous == null ? entry.key : previous.key, entry.value));

@@ -44,7 +44,7 @@ final class Filters {
       throw Strings.is(name) && isRefused(Strings.text(name)) ? Failure.unsupported("the filter '" + Strings.text(name) + "'")
           : new Failure("no filter named " + Printer.repr(name, render));
     }
-    render.charge(1);
+    render.charge(Limits.NODE);
     return filter.apply(value, arguments, render);
   }
 }

@@ -59,8 +59,7 @@ final class Globals {
     }
     for (Object source : arguments.positional()) {
       if (source instanceof Dict dict) {
-        render.charge(dict.size());
-        result.putAll(dict);
+        result.putAll(dict, render);
         continue;
       }
       if (source instanceof Undefined) {

@@ -34,7 +34,7 @@ final class Keys {
       return UNDEFINED;
     }
     if (value instanceof Tuple tuple) {
-      render.charge(tuple.items().size());
+      render.charge((4L + tuple.items().size()) * Limits.ELEMENT);
       List<Object> items = new ArrayList<>(tuple.items().size());
       for (Object item : tuple.items()) {
         items.add(canonical(item, render));

@@ -14,10 +14,18 @@ final class Limits {
   static final long RANGE = 100_000;
   /** Bits of an integer: a little more than CPython turns into text (4,300 digits). */
   static final int INTEGER_BITS = 16_384;
-  /** Units of work of one rendering: syntax nodes run, list elements made or visited, characters made or searched. */
-  static final long WORK = 1L << 26;
+  /** Units of work of one rendering. A unit is about a nanosecond and, for what allocates, about two bytes. */
+  static final long WORK = 1L << 28;
   /** Units granted on top for each character and element of the input. */
   static final long WORK_PER_INPUT = 256;
+  /** Units for running a syntax node, or for applying a filter or test to one element. */
+  static final long NODE = 16;
+  /** Units for a new list element with the object it refers to. */
+  static final long ELEMENT = 16;
+  /** Units for an element that is copied to another list, or compared. */
+  static final long COPY = 4;
+  /** Units for an entry of a dict or hash set. */
+  static final long ENTRY = 64;
 
   private Limits() {}
 }

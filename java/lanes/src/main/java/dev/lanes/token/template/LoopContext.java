@@ -65,7 +65,7 @@ final class LoopContext implements Callable, Attributed, Iterator<Object> {
     if (length < 0) {
       List<Object> rest = new ArrayList<>();
       while (elements.hasNext()) {
-        render.charge(1);
+        render.charge(Limits.ELEMENT);
         rest.add(elements.next());
       }
       elements = rest.iterator();

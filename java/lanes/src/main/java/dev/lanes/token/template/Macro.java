@@ -12,7 +12,7 @@ final class Macro implements Callable, Attributed {
    * @param name null for the body of a call block
    * @param parameters declared names
    * @param caller whether the body uses the name, as it is for {@code kwargs} and {@code varargs}
-   * @param cost syntax nodes of the body, what a call is charged
+   * @param cost what a call is charged
    */
   record Definition(String name, List<String> parameters, boolean caller, boolean kwargs, boolean varargs, long cost, Body body) {}
 

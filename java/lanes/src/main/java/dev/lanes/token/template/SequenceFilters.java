@@ -87,7 +87,7 @@ final class SequenceFilters {
       if (!(value instanceof Dict dict)) {
         throw new Failure("can only get item pairs from a mapping");
       }
-      render.charge(dict.size());
+      render.charge(dict.size() * Limits.ELEMENT);
       return dict.items().iterator();
     });
   }
@@ -99,7 +99,7 @@ final class SequenceFilters {
     Output out = new Output(render);
     boolean first = true;
     for (Iterator<Object> elements = Sequences.iterate(value, render); elements.hasNext(); ) {
-      render.charge(1);
+      render.charge(Limits.NODE);
       out.append(first ? "" : separator).append(Printer.str(getter.apply(elements.next()), render));
       first = false;
     }
@@ -144,7 +144,7 @@ final class SequenceFilters {
       }
       Function<Object, Object> function = mapping(arguments, render);
       return Generator.map(Sequences.iterate(value, render), element -> {
-        render.charge(1);
+        render.charge(Limits.NODE);
         return function.apply(element);
       });
     });
@@ -175,7 +175,7 @@ final class SequenceFilters {
       }
       Predicate<Object> predicate = predicate(arguments, byAttribute, render);
       return Generator.filter(Sequences.iterate(value, render), element -> {
-        render.charge(1);
+        render.charge(Limits.NODE);
         return predicate.test(element) == keep;
       });
     });
@@ -204,7 +204,7 @@ final class SequenceFilters {
       List<Object> batches = new ArrayList<>();
       List<Object> batch = new ArrayList<>();
       for (Iterator<Object> elements = Sequences.iterate(value, render); elements.hasNext(); ) {
-        render.charge(1);
+        render.charge(Limits.ELEMENT);
         if (Comparison.equal((long) batch.size(), lineCount, render)) {
           batches.add(batch);
           batch = new ArrayList<>();
@@ -214,7 +214,7 @@ final class SequenceFilters {
       if (!batch.isEmpty()) {
         if (fill != null) {
           long missing = Numbers.index(lineCount, "batch") - batch.size();
-          render.charge(Math.max(0, missing));
+          render.charge(Math.min(Limits.WORK, Math.max(0, missing)) * Limits.ELEMENT);
           for (long i = 0; i < missing; i++) {
             batch.add(fill);
           }
@@ -234,7 +234,7 @@ final class SequenceFilters {
       if (slices == 0) {
         throw new Failure("integer division or modulo by zero");
       }
-      render.charge(Math.max(0, slices));
+      render.charge(Math.min(Limits.WORK, Math.max(0, slices)) * Limits.ENTRY + all.size() * Limits.COPY);
       List<Object> result = new ArrayList<>();
       long size = Math.floorDiv(all.size(), slices);
       long longer = Math.floorMod(all.size(), slices);
@@ -291,7 +291,7 @@ final class SequenceFilters {
   private static List<Object> sorted(List<Object> elements, Function<Object, Object> key, boolean reverse, Render render) {
     List<Object[]> keyed = new ArrayList<>(elements.size());
     for (Object element : elements) {
-      render.charge(1);
+      render.charge(Limits.ENTRY);
       keyed.add(new Object[] {key.apply(element), element});
     }
     Comparator<Object> order = reverse ? Comparison.order(render).reversed() : Comparison.order(render);
@@ -329,7 +329,7 @@ final class SequenceFilters {
     return new Generator(() -> {
       Set<Object> seen = new HashSet<>();
       return Generator.filter(Sequences.iterate(value, render), element -> {
-        render.charge(1);
+        render.charge(Limits.ENTRY);
         return seen.add(Keys.canonical(key.apply(element), render));
       });
     });
@@ -342,7 +342,7 @@ final class SequenceFilters {
     Object best = Undefined.because("no aggregated item, sequence was empty");
     Object bestKey = Undefined.MISSING;
     for (Iterator<Object> elements = Sequences.iterate(value, render); elements.hasNext(); ) {
-      render.charge(1);
+      render.charge(Limits.NODE);
       Object element = elements.next();
       Object elementKey = key.apply(element);
       if (bestKey == Undefined.MISSING || Comparison.apply(name.equals("max") ? ">" : "<", elementKey, bestKey, render)) {
@@ -361,7 +361,7 @@ final class SequenceFilters {
       throw new Failure("sum() can't sum strings [use ''.join(seq) instead]");
     }
     for (Iterator<Object> elements = Sequences.iterate(value, render); elements.hasNext(); ) {
-      render.charge(1);
+      render.charge(Limits.NODE);
       total = Arithmetic.apply("+", total, getter.apply(elements.next()), render);
     }
     return total;

@@ -71,7 +71,11 @@ final class Sequences {
   }
 
   static Iterator<Object> iterate(Object value, Render render) {
-    if (value instanceof List || value instanceof Tuple || value instanceof Dict || value instanceof DictView) {
+    if (value instanceof Dict || value instanceof DictView) {
+      render.charge(length(value) * Limits.ELEMENT);
+      return elements(value).iterator();
+    }
+    if (value instanceof List || value instanceof Tuple) {
       return elements(value).iterator();
     }
     if (Strings.is(value)) {
@@ -134,7 +138,7 @@ final class Sequences {
     }
     List<Object> list = new ArrayList<>();
     for (Iterator<Object> elements = iterate(value, render); elements.hasNext(); ) {
-      render.charge(1);
+      render.charge(Limits.ELEMENT);
       list.add(elements.next());
     }
     return list;
@@ -187,7 +191,7 @@ final class Sequences {
     List<?> items = elements(value);
     List<Object> result = new ArrayList<>();
     for (long i = from; by > 0 ? i < to : i > to; i = step(i, by)) {
-      render.charge(1);
+      render.charge(Limits.COPY);
       result.add(items.get((int) i));
     }
     return value instanceof Tuple ? new Tuple(result) : result;
@@ -274,7 +278,9 @@ final class Sequences {
     return result;
   }
 
-  static List<Object> listOf(List<String> strings, Object model) {
+  /** Strings in the string type of the model. */
+  static List<Object> listOf(List<String> strings, Object model, Render render) {
+    render.charge(strings.size() * Limits.ELEMENT);
     List<Object> list = new ArrayList<>(strings.size());
     strings.forEach(s -> list.add(Strings.like(model, s)));
     return list;

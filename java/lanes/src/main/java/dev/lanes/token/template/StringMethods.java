@@ -52,8 +52,8 @@ final class StringMethods {
     METHODS.put("count", (self, render, arguments) -> count(self, arguments));
     METHODS.put("replace", StringMethods::replace);
     METHODS.put("join", StringMethods::join);
-    METHODS.put("partition", (self, render, arguments) -> partition("partition", self, arguments));
-    METHODS.put("rpartition", (self, render, arguments) -> partition("rpartition", self, arguments));
+    METHODS.put("partition", (self, render, arguments) -> partition("partition", self, arguments, render));
+    METHODS.put("rpartition", (self, render, arguments) -> partition("rpartition", self, arguments, render));
     METHODS.put("removeprefix", (self, render, arguments) -> {
       String prefix = Strings.argument(arguments.bind("removeprefix", "/prefix")[0], "removeprefix");
       String s = Strings.text(self);
@@ -139,24 +139,24 @@ final class StringMethods {
     String s = Strings.text(self);
     boolean right = name.equals("rsplit");
     if (separator == null) {
-      return Sequences.listOf(right ? Text.splitSpaceFromRight(s, maxSplit) : Text.splitSpace(s, maxSplit), self);
+      return Sequences.listOf(right ? Text.splitSpaceFromRight(s, maxSplit) : Text.splitSpace(s, maxSplit), self, render);
     }
     String text = Strings.argument(separator, name);
     if (text.isEmpty()) {
       throw new Failure("empty separator");
     }
     if (right && text.length() > s.length()) {
-      return Sequences.listOf(List.of(s), self);
+      return Sequences.listOf(List.of(s), self, render);
     }
     List<String> parts = right ? Text.splitFromRight(s, text, maxSplit) : Text.split(s, text, maxSplit);
     // A long separator is prepared anew for each part.
     render.charge((long) parts.size() * text.length());
-    return Sequences.listOf(parts, self);
+    return Sequences.listOf(parts, self, render);
   }
 
   private static Object splitLines(Object self, Render render, Arguments arguments) {
     Object keepEnds = Arguments.or(arguments.bind("splitlines", "keepends?")[0], false);
-    return Sequences.listOf(Text.splitLines(Strings.text(self), Sequences.truth(keepEnds)), self);
+    return Sequences.listOf(Text.splitLines(Strings.text(self), Sequences.truth(keepEnds)), self, render);
   }
 
   /** The part of a string that optional start and end arguments select; null if the start lies behind the end of the string. */
@@ -275,7 +275,7 @@ final class StringMethods {
     return Strings.like(self, out.toString());
   }
 
-  private static Object partition(String name, Object self, Arguments arguments) {
+  private static Object partition(String name, Object self, Arguments arguments, Render render) {
     String separator = Strings.argument(arguments.bind(name, "/sep")[0], name);
     if (separator.isEmpty()) {
       throw new Failure("empty separator");
@@ -289,7 +289,7 @@ final class StringMethods {
     } else {
       parts = right ? List.of("", "", s) : List.of(s, "", "");
     }
-    return new Tuple(Sequences.listOf(parts, self));
+    return new Tuple(Sequences.listOf(parts, self, render));
   }
 
   private static Object pad(String name, Object self, Arguments arguments, Render render) {

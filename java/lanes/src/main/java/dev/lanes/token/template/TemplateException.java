@@ -14,7 +14,7 @@ public final class TemplateException extends LanesException {
   private final boolean raisedByTemplate;
 
   TemplateException(Path file, int line, String reason, boolean raisedByTemplate) {
-    super(file + ": chat template line " + line + ": " + reason);
+    super(file + ": chat_template line " + line + ": " + reason);
     this.file = file;
     this.line = line;
     this.reason = reason;

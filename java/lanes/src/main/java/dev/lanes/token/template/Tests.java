@@ -118,7 +118,7 @@ final class Tests {
     if (test == null) {
       throw new Failure("no test named " + Printer.repr(name, render));
     }
-    render.charge(1);
+    render.charge(Limits.NODE);
     return test.test(value, arguments, render);
   }
 }

@@ -41,7 +41,6 @@ final class ValueMethods {
   private static Object view(String name, Dict dict, DictView.Kind kind) {
     return method(name, (render, arguments) -> {
       arguments.bind(name);
-      render.charge(dict.size());
       return new DictView(dict, kind);
     });
   }
