@@ -188,7 +188,7 @@ s.index('zz')
 '5'.zfill(3) ~ '-5'.zfill(4) ~ 'x'.center(6, '*') ~ 'x'.ljust(3) ~ '|' ~ 'x'.rjust(3) ~ 'ab'.center(5) ~ '|'
 'a=b=c'.partition('=') ~ 'a=b=c'.rpartition('=') ~ 'abc'.partition('=') ~ 'abc'.rpartition('=')
 'prefix-x'.removeprefix('prefix-') ~ 'x.json'.removesuffix('.json') ~ 'x'.removeprefix('y')
-'a\tb'.expandtabs() ~ 'a\tb'.expandtabs(2) ~ 'ẞIG'.casefold()
+'a\tb'.expandtabs() ~ 'a\tb'.expandtabs(2)
 s.nope ~ s._private
 s.nope()
 s.__class__
@@ -281,7 +281,6 @@ raise_exception()
 loop
 loop.index
 caller()
-self
 'a' 'b' | upper
 -1 | abs
 -(l | length)

@@ -48,7 +48,8 @@ final class Arithmetic {
       boolean markup = left instanceof Markup || right instanceof Markup;
       String first = markup ? Markup.escape(left, render).text() : Strings.text(left);
       String second = markup ? Markup.escape(right, render).text() : Strings.text(right);
-      render.charge((long) first.length() + second.length());
+      render.chargeText(first.length(), second.length());
+      render.charge(first.length());
       return markup ? new Markup(first + second) : first + second;
     }
     if (left instanceof List<?> first && right instanceof List<?> second) {

@@ -29,7 +29,7 @@ final class Casing {
   private static String title(int c) {
     int simple = Character.toTitleCase(c);
     String full = upper(Character.toString(c));
-    if (simple != c || full.codePointCount(0, full.length()) == 1) {
+    if (simple != c || Character.isTitleCase(c) || full.codePointCount(0, full.length()) == 1) {
       return Character.toString(simple);
     }
     // A ligature such as U+FB01 has no title case of its own: all of it up to its first cased letter is upper case, the rest lower.
@@ -38,7 +38,9 @@ final class Casing {
       end += Character.charCount(full.codePointAt(end));
     }
     end = Math.min(full.length(), end + 1);
-    return full.substring(0, end) + lower(full.substring(end));
+    String rest = lower(full.substring(end));
+    // Extended Greek letters keep the iota below them, which is a letter beside them only in upper case.
+    return full.substring(0, end) + (c >= 0x1f80 && c < 0x2000 ? rest.replace('\u03b9', '\u0345') : rest);
   }
 
   static String titleWords(String s) {
@@ -68,13 +70,6 @@ final class Casing {
       }
       i += Character.charCount(c);
     }
-    return out.toString();
-  }
-
-  /** For caseless comparison: the lower case of the upper case, character by character. */
-  static String fold(String s) {
-    StringBuilder out = new StringBuilder(s.length());
-    s.codePoints().forEach(c -> upper(Character.toString(c)).codePoints().forEach(u -> out.append(lower(Character.toString(u)))));
     return out.toString();
   }
 

@@ -45,7 +45,11 @@ public final class ChatTemplate {
     if (source.length() > Limits.SOURCE) {
       throw origin.unsupported(1, "a template of " + source.length() + " characters, more than " + Limits.SOURCE + ",");
     }
-    return new ChatTemplate(origin, Compiler.compile(Parser.parse(source, origin), origin), Clock.systemDefaultZone());
+    try {
+      return new ChatTemplate(origin, Compiler.compile(Parser.parse(source, origin), origin), Clock.systemDefaultZone());
+    } catch (StackOverflowError e) {
+      throw origin.unsupported(1, "a template nested so deeply that it overflows the stack of this thread");
+    }
   }
 
   /** The same template with another clock for {@code strftime_now}; the default is the system's clock and time zone. */
@@ -75,7 +79,7 @@ public final class ChatTemplate {
     values.put("add_generation_prompt", false);
     variables.forEach((name, value) -> values.put(name, input.convert(name, value)));
     values.put("messages", input.convert("messages", messages));
-    Render render = new Render(values, clock, Limits.WORK + Limits.WORK_PER_INPUT * input.size());
+    Render render = new Render(values, clock, input.size());
     try {
       Output out = new Output(render);
       render.charge(program.cost());

@@ -25,6 +25,9 @@ final class Compiler {
   record Program(Symbols.Function function, Action body, long cost) {}
 
   static Program compile(List<Stmt> statements, Origin origin) {
+    if (!Symbols.undeclared(statements, Set.of("self")).isEmpty()) {
+      throw origin.unsupported(statements.get(0).line(), "the variable 'self', which gives access to blocks,");
+    }
     Symbols symbols = new Symbols(null, new Symbols.Function(null));
     symbols.analyze(statements);
     Scope scope = new Scope(symbols, false, false);

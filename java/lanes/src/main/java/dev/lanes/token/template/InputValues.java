@@ -10,7 +10,7 @@ import java.util.Map;
 /** Turns the values that a caller passes into values of the template, copying them, and counts how large they are. */
 final class InputValues {
   /** Only there for {@link Dict#put}, which charges for keys; keys are plain strings here. */
-  private final Render unlimited = new Render(Map.of(), java.time.Clock.systemUTC(), Long.MAX_VALUE);
+  private final Render unlimited = Render.unlimited();
   private long size;
 
   /** Characters and elements converted so far. */

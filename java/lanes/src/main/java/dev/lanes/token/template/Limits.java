@@ -18,6 +18,10 @@ final class Limits {
   static final long WORK = 1L << 28;
   /** Units granted on top for each character and element of the input. */
   static final long WORK_PER_INPUT = 256;
+  /** Characters of one text that a template makes. */
+  static final long TEXT = 1L << 24;
+  /** Characters granted on top for each character and element of the input. */
+  static final long TEXT_PER_INPUT = 16;
   /** Units for running a syntax node, or for applying a filter or test to one element. */
   static final long NODE = 16;
   /** Units for a new list element with the object it refers to. */

@@ -10,29 +10,26 @@ final class Output {
   }
 
   Output append(String part) {
-    render.charge(part.length());
+    render.chargeText(text.length(), part.length());
     text.append(part);
     return this;
   }
 
   Output append(char part) {
-    render.charge(1);
+    render.chargeText(text.length(), 1);
     text.append(part);
     return this;
   }
 
   Output appendCodePoint(int part) {
-    render.charge(1);
+    render.chargeText(text.length(), 1);
     text.appendCodePoint(part);
     return this;
   }
 
   Output repeat(String part, long times) {
     if (times > 0 && !part.isEmpty()) {
-      if (times > Integer.MAX_VALUE / part.length()) {
-        render.charge(Long.MAX_VALUE);
-      }
-      render.charge(times * part.length());
+      render.chargeText(text.length(), Math.min(times, Integer.MAX_VALUE) * part.length());
       text.append(part.repeat((int) times));
     }
     return this;

@@ -9,13 +9,21 @@ final class Render {
   final Clock clock;
   /** Line of the template that runs now, for error messages. */
   int line = 1;
+  private final long maxText;
   private long work;
   private int calls;
 
-  Render(Map<String, Object> variables, Clock clock, long work) {
+  /** @param inputSize characters and elements of the variables, on which the allowance depends */
+  Render(Map<String, Object> variables, Clock clock, long inputSize) {
     this.variables = variables;
     this.clock = clock;
-    this.work = work;
+    this.work = Limits.WORK + Limits.WORK_PER_INPUT * inputSize;
+    this.maxText = Math.min(Integer.MAX_VALUE, Limits.TEXT + Limits.TEXT_PER_INPUT * inputSize);
+  }
+
+  /** For work whose amount the caller of the engine decides, not the template. */
+  static Render unlimited() {
+    return new Render(Map.of(), Clock.systemUTC(), Integer.MAX_VALUE);
   }
 
   /** Accounts for work about to be done: memory as well as time are bounded by the sum. */
@@ -23,6 +31,14 @@ final class Render {
     work -= units;
     if (work < 0 || units < 0) {
       throw new Failure("the template does more work than is allowed for one rendering");
+    }
+  }
+
+  /** Accounts for text about to be made. */
+  void chargeText(long present, long added) {
+    charge(added);
+    if (present + added > maxText) {
+      throw new Failure("the template makes a text of more than " + maxText + " characters");
     }
   }
 

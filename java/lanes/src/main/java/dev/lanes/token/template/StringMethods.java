@@ -15,7 +15,7 @@ final class StringMethods {
   }
 
   private static final Map<String, Method> METHODS = new HashMap<>();
-  private static final Set<String> REFUSED = Set.of("encode", "maketrans", "translate");
+  private static final Set<String> REFUSED = Set.of("casefold", "encode", "maketrans", "translate");
   private static final long ALL = -1;
 
   static {
@@ -24,7 +24,6 @@ final class StringMethods {
     mapping("title", Casing::titleWords);
     mapping("capitalize", Casing::capitalize);
     mapping("swapcase", Casing::swap);
-    mapping("casefold", Casing::fold);
     question("islower", Casing::isLower);
     question("isupper", Casing::isUpper);
     question("istitle", Casing::isTitle);
@@ -235,13 +234,18 @@ final class StringMethods {
     String replacement = self instanceof Markup ? Markup.escape(values[1], render).text() : Strings.text(values[1]);
     long count = Numbers.index(Arguments.or(values[2], ALL), "replace");
     String s = Strings.text(self);
-    if (!old.isEmpty()) {
-      List<String> parts = Text.split(s, old, count);
-      render.charge((long) parts.size() * old.length());
-      return Strings.like(self, join(parts, replacement, render));
-    }
     Output out = new Output(render);
     long left = count < 0 ? Long.MAX_VALUE : count;
+    if (!old.isEmpty()) {
+      int start = 0;
+      for (int at = Text.indexOf(s, old, 0); at >= 0 && left-- > 0; at = Text.indexOf(s, old, start)) {
+        // A long text to search for is prepared anew each time.
+        render.charge(old.length());
+        out.append(s.substring(start, at)).append(replacement);
+        start = at + old.length();
+      }
+      return Strings.like(self, out.append(s.substring(start)).toString());
+    }
     for (int i = 0; i < s.length(); ) {
       int c = s.codePointAt(i);
       i += Character.charCount(c);
@@ -251,14 +255,6 @@ final class StringMethods {
       out.appendCodePoint(c);
     }
     return Strings.like(self, left > 0 ? out.append(replacement).toString() : out.toString());
-  }
-
-  private static String join(List<String> parts, String separator, Render render) {
-    Output out = new Output(render);
-    for (int i = 0; i < parts.size(); i++) {
-      out.append(i == 0 ? "" : separator).append(parts.get(i));
-    }
-    return out.toString();
   }
 
   private static Object join(Object self, Render render, Arguments arguments) {
