@@ -133,7 +133,8 @@ class TemplateErrorsTest {
     return Arbitraries.of("{{", "}}", "{%", "%}", "{#", "#}", "-", "+", " ", "\n", "if", "for x in", "endfor", "else", "endif", "set x =",
         "set", "endset", "macro m(a)", "endmacro", "call m(1)", "endcall", "raw", "endraw", "x", "messages", "'a'", "\"", "1", "2.5", "(",
         ")", "[", "]", "{", "}", ":", ",", ".", "|", "upper", "join", "is", "defined", "not", "and", "in", "~", "*", "**", "//", "\\", "é",
-        "😀", "loop", "recursive", "break", "namespace()", "range(3)", "%", "==", "<").list().ofMaxSize(40).map(list -> String.join("", list));
+        "😀", "loop", "recursive", "break", "namespace()", "range(3)", "%", "==", "<")
+        .list().ofMaxSize(40).map(list -> String.join("", list));
   }
 
   /** Whatever the source, a template is rendered or refused with a typed error. */

@@ -4,6 +4,7 @@ import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.math.MathContext;
 import java.math.RoundingMode;
+import java.util.Locale;
 
 /** Python's numbers: int without bounds (Long, or BigInteger where it does not fit), bool as int, float; their text and back. */
 final class Numbers {
@@ -125,7 +126,7 @@ final class Numbers {
     if (negative || digits.startsWith("+")) {
       digits = digits.substring(1);
     }
-    String prefix = digits.length() > 2 && digits.charAt(0) == '0' ? digits.substring(0, 2).toLowerCase(java.util.Locale.ROOT) : "";
+    String prefix = digits.length() > 2 && digits.charAt(0) == '0' ? digits.substring(0, 2).toLowerCase(Locale.ROOT) : "";
     int prefixBase = switch (prefix) {
       case "0x" -> 16;
       case "0o" -> 8;
@@ -174,7 +175,7 @@ final class Numbers {
     StringBuilder ascii = new StringBuilder();
     Text.strip(text, null, true, true).codePoints()
         .forEach(c -> ascii.appendCodePoint(Text.isDecimal(c) ? '0' + Character.digit(c, 10) : c));
-    String number = ascii.toString().toLowerCase(java.util.Locale.ROOT);
+    String number = ascii.toString().toLowerCase(Locale.ROOT);
     boolean signed = number.startsWith("-") || number.startsWith("+");
     double sign = number.startsWith("-") ? -1 : 1;
     String magnitude = signed ? number.substring(1) : number;

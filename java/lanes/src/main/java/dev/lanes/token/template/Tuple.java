@@ -1,5 +1,6 @@
 package dev.lanes.token.template;
 
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -14,6 +15,6 @@ record Tuple(List<Object> items, List<String> names) {
   }
 
   static Tuple of(Object first, Object second) {
-    return new Tuple(java.util.Arrays.asList(first, second));
+    return new Tuple(Arrays.asList(first, second));
   }
 }

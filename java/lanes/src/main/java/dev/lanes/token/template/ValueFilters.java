@@ -2,6 +2,7 @@ package dev.lanes.token.template;
 
 import java.math.BigDecimal;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /** Filters on numbers and on values of any kind. */
@@ -141,7 +142,7 @@ final class ValueFilters {
       unit *= base;
       i++;
     }
-    String prefix = binary ? prefixes.substring(i, i + 1).toUpperCase(java.util.Locale.ROOT) + "iB" : prefixes.charAt(i) + "B";
+    String prefix = binary ? prefixes.substring(i, i + 1).toUpperCase(Locale.ROOT) + "iB" : prefixes.charAt(i) + "B";
     return FloatFormat.digits(base * bytes / (unit * base), 'f', 1, false) + " " + prefix;
   }
 
