@@ -28,7 +28,8 @@ final class FloatFormat {
       return Character.isUpperCase(type) ? name.toUpperCase(Locale.ROOT) : name;
     }
     if (type == 0 && precision < 0) {
-      return Numbers.repr(magnitude);
+      String text = Numbers.repr(magnitude);
+      return alternate && text.indexOf('.') < 0 ? text.replace("e", ".e") : text;
     }
     int digits = precision < 0 ? DEFAULT_PRECISION : (int) precision;
     String text = switch (Character.toLowerCase(type)) {

@@ -42,7 +42,8 @@ final class FormatSpec {
 
   private void parse() {
     int first = spec.offsetByCodePoints(0, 1);
-    if (first < spec.length() && isAlign(spec.charAt(first))) {
+    boolean filled = first < spec.length() && isAlign(spec.charAt(first));
+    if (filled) {
       fill = spec.substring(0, first);
       align = spec.charAt(first);
       position = first + 1;
@@ -53,9 +54,9 @@ final class FormatSpec {
     sign = oneOf("+- ");
     noNegativeZero = oneOf("z") != 0;
     alternate = oneOf("#") != 0;
-    if (oneOf("0") != 0) {
+    if (!filled && oneOf("0") != 0) {
       zeroPadded = align == 0;
-      fill = align == 0 || position == 1 ? "0" : fill;
+      fill = "0";
     }
     width = number();
     grouping = oneOf(",_");
@@ -71,6 +72,9 @@ final class FormatSpec {
     }
     if (position < spec.length()) {
       throw new Failure("invalid format specifier '" + spec + "'");
+    }
+    if (grouping != 0 && (type == 'n' || type == 'c')) {
+      throw new Failure("cannot specify '" + grouping + "' with '" + type + "'");
     }
   }
 
@@ -113,8 +117,8 @@ final class FormatSpec {
   }
 
   private String integer(BigInteger value, Render render) {
-    if (precision >= 0) {
-      throw new Failure("precision not allowed in integer format specifier");
+    if (precision >= 0 || noNegativeZero) {
+      throw new Failure("precision and 'z' are not allowed in an integer format specifier");
     }
     BigInteger magnitude = value.abs();
     String digits;
@@ -146,7 +150,7 @@ final class FormatSpec {
       default -> throw unknownType("int");
     }
     boolean decimal = type == 0 || type == 'd' || type == 'n';
-    if (grouping != 0 && (type == 'n' || grouping == ',' && !decimal)) {
+    if (grouping == ',' && !decimal) {
       throw new Failure("cannot specify '" + grouping + "' with '" + type + "'");
     }
     return number(value.signum() < 0, alternate ? prefix : "", digits, "", decimal ? 3 : 4, render);

@@ -142,7 +142,7 @@ final class PercentFormat {
       case 's' -> text(markup ? Markup.escape(value, render).text() : Printer.str(value, render), layout);
       case 'r' -> text(escaped(Printer.repr(value, render)), layout);
       case 'a' -> text(escaped(Printer.ascii(value, render)), layout);
-      case 'c' -> text(character(value), layout);
+      case 'c' -> text(character(value), new Layout(layout.flags, layout.left, layout.width, -1));
       case 'd', 'i', 'u', 'x', 'X', 'o' -> integer(integral(value, type), type, layout);
       case 'e', 'E', 'f', 'F', 'g', 'G' -> floating(value, type, layout);
       default -> throw new Failure("unsupported format character '" + type + "'");
