@@ -73,6 +73,20 @@ TEST_F(ThreadPoolTest, SeveralWorkersTakePart) {
   EXPECT_TRUE(together) << "the second worker never came";
 }
 
+TEST_F(ThreadPoolTest, ReturnsWhenEveryPieceIsDone) {
+  lanes::ThreadPool pool(2);
+  std::atomic<int> met{0}, finished{0};
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  RunPool(pool, 2, 1, [&](int64_t, int64_t, int worker) {
+    ++met;
+    while (met < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    // The caller is long done by then.
+    if (worker != 0) std::this_thread::sleep_for(std::chrono::milliseconds(30));
+    ++finished;
+  });
+  EXPECT_EQ(finished, 2);
+}
+
 TEST_F(ThreadPoolTest, WakesAfterItHasParked) {
   lanes::ThreadPool pool(3);
   for (int round = 0; round < 20; ++round) {
