@@ -12,7 +12,7 @@ final class PercentFormat {
   private final boolean markup;
   private final Render render;
   private final Output out;
-  /** Arguments not yet used; null once only a mapping can give any. */
+  /** Arguments in order; for a right side that is no tuple, just that. */
   private final List<Object> values;
   private int used;
   private int position;
