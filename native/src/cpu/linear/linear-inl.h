@@ -4,6 +4,9 @@
 // A task is one panel and a group of tiles: it walks the panel in blocks of k that stay in the caches, keeps kTileRows x
 // kPanelRows sums in registers inside a block, and parks them in its worker's buffer between blocks. Meanwhile the next block
 // is prefetched. One row takes the same way, with one tile and one block: the panel streams past once.
+//
+// Each output is summed in runs of kRunDepth inputs, counted from the first; the runs' sums are then added in order. That
+// halves the rounding error of long sums, and, as the runs do not depend on the blocks, it is the same for every number of rows.
 #include "core/parallel.h"
 #include "lanes/lanes.h"
 #include "ops/linear.h"
@@ -19,6 +22,8 @@ constexpr int64_t kTileRows = 6;
 constexpr int64_t kBlockBytes = 64 << 10;
 // The same for few tiles, where reading the panel takes longer than multiplying: in small bites the two go side by side.
 constexpr int64_t kFewTiles = 4, kSmallBlockBytes = 16 << 10;
+// Inputs that are summed before their sum joins the others.
+constexpr int64_t kRunDepth = 256;
 // Rows that one task sums at most; its parked sums take 64 floats for each.
 constexpr int64_t kGroupRows = 510;
 // Rows packed at a time; each pass reads all weights.
@@ -115,54 +120,99 @@ struct TileArgs {
   int64_t steps;
   bool half_step;      // after them
   int64_t step_bytes;  // of the panel
-  float* sums;         // [kRows, kPanelRows]
-  bool resume;         // sums hold the earlier blocks' sums; else the tile starts at zero
+  int64_t run_steps;   // of the run that is under way, taken by earlier blocks
+  bool last;           // the block ends the sums
+  bool resume;         // sums hold earlier runs; else the first run is under way
+  float* sums;         // [kRows, kPanelRows] of the runs that are complete
+  float* parked;       // [kRows, kPanelRows] of a run that a block leaves under way
   const char* prefetch;
   int64_t prefetch_lines;  // per strip
 };
 
+template <int kRows, int kVectors>
+LANES_INLINE void ClearSums(F32 (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
+  }
+}
+
+template <int kRows, int kVectors>
+LANES_INLINE void LoadSums(const float* from, F32 (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Load(from + i * kPanelRows + v * kLanes);
+  }
+}
+
+template <int kRows, int kVectors>
+LANES_INLINE void AddSums(const float* earlier, F32 (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Add(Load(earlier + i * kPanelRows + v * kLanes), sum[i][v]);
+  }
+}
+
+template <int kRows, int kVectors>
+LANES_INLINE void StoreSums(const F32 (&sum)[kRows][kVectors], float* to) {
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i) {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) Store(to + i * kPanelRows + v * kLanes, sum[i][v]);
+  }
+}
+
 template <class Weights, int kRows, int kVectors>
 void Tile(const TileArgs& t) {
-  F32 sum[kRows][kVectors];
-  if (t.resume) {
-#pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = Load(t.sums + i * kPanelRows + v * kLanes);
-    }
-  } else {
-#pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
-#pragma GCC unroll 8
-      for (int v = 0; v < kVectors; ++v) sum[i][v] = Zero();
-    }
-  }
+  constexpr int64_t kRunSteps = kRunDepth / Weights::kDepth;
   constexpr int kAStep = kRows * Weights::kUnits;
+  F32 sum[kRows][kVectors];
+  if (t.run_steps > 0) {
+    LoadSums(t.parked, sum);
+  } else {
+    ClearSums(sum);
+  }
   const float* a = t.a;
   const char* b = t.b;
   const char* prefetch = t.prefetch;
   const int64_t step_bytes = t.step_bytes;
-  int64_t left = t.steps;
-  for (; left >= kStrip; left -= kStrip) {
-    for (int64_t line = 0; line < t.prefetch_lines; ++line) Prefetch(prefetch + line * 64);
-    prefetch += t.prefetch_lines * 64;
+  int64_t before = t.run_steps, left = t.steps;
+  bool resume = t.resume;
+  while (true) {
+    const int64_t steps = left < kRunSteps - before ? left : kRunSteps - before;
+    left -= steps;
+    int64_t s = steps;
+    for (; s >= kStrip; s -= kStrip) {
+      for (int64_t line = 0; line < t.prefetch_lines; ++line) Prefetch(prefetch + line * 64);
+      prefetch += t.prefetch_lines * 64;
 #pragma GCC unroll 4
-    for (int s = 0; s < kStrip; ++s) {
+      for (int i = 0; i < kStrip; ++i) {
+        Weights::template Step<kRows, kVectors>(a, b, sum);
+        a += kAStep;
+        b += step_bytes;
+      }
+    }
+    for (; s > 0; --s) {
       Weights::template Step<kRows, kVectors>(a, b, sum);
       a += kAStep;
       b += step_bytes;
     }
-  }
-  for (; left > 0; --left) {
-    Weights::template Step<kRows, kVectors>(a, b, sum);
-    a += kAStep;
-    b += step_bytes;
-  }
-  if constexpr (Weights::kOddTail) {
-    if (t.half_step) Weights::template HalfStep<kRows, kVectors>(a, b, sum);
-  }
-  for (int i = 0; i < kRows; ++i) {
-    for (int v = 0; v < kVectors; ++v) Store(t.sums + i * kPanelRows + v * kLanes, sum[i][v]);
+    if constexpr (Weights::kOddTail) {
+      if (left == 0 && t.half_step) Weights::template HalfStep<kRows, kVectors>(a, b, sum);
+    }
+    if (before + steps < kRunSteps && !t.last) {
+      StoreSums(sum, t.parked);
+      return;
+    }
+    if (resume) AddSums(t.sums, sum);
+    StoreSums(sum, t.sums);
+    if (left == 0) return;
+    ClearSums(sum);
+    resume = true;
+    before = 0;
   }
 }
 
@@ -267,6 +317,7 @@ class Pass {
     block_steps_ = streams ? steps_ : block_bytes / (kPanelRows * Weights::kLaneBytes);
     if (block_steps_ > steps_ || block_steps_ == 0) block_steps_ = steps_ > 0 ? steps_ : 1;
     parks_ = steps_ > block_steps_;
+    breaks_runs_ = parks_ && block_steps_ % kRunSteps != 0;
   }
 
   void Run() {
@@ -276,9 +327,11 @@ class Pass {
     while (panels * groups < 4 * workers && tiling_.tiles / (groups + 1) >= 12) ++groups;
     const int64_t group_rows = (tiling_.tiles / groups + 1) * kTileRows;
     sums_per_worker_ = (parks_ ? group_rows : kTileRows) * kPanelRows;
+    const int64_t buffers_per_worker = breaks_runs_ ? 2 : 1;
     const int64_t a_units = (tiling_.rows * row_units_ + 15) / 16 * 16;
-    a_ = static_cast<float*>(Scratch(context_, (a_units + workers * sums_per_worker_) * 4));
+    a_ = static_cast<float*>(Scratch(context_, (a_units + workers * buffers_per_worker * sums_per_worker_) * 4));
     sums_ = a_ + a_units;
+    parked_ = breaks_runs_ ? sums_ + workers * sums_per_worker_ : sums_;
 
     // Waking threads costs some microseconds: what takes less is done here.
     const int64_t pack_grain = tiling_.rows * row_units_ < (1 << 15) ? tiling_.tiles : 1;
@@ -301,11 +354,13 @@ class Pass {
   }
 
  private:
+  static constexpr int64_t kRunSteps = kRunDepth / Weights::kDepth;
+
   void Task(int64_t panel, int64_t tile_begin, int64_t tile_end, int worker) {
     const WeightView& w = args_.weight;
     const int64_t width = PanelWidth(w, panel), step_bytes = width * Weights::kLaneBytes;
     const char* weights = w.data + PanelOffset(w, panel);
-    float* worker_sums = sums_ + worker * sums_per_worker_;
+    const int64_t worker_offset = worker * sums_per_worker_;
     const int64_t tiles = tile_end - tile_begin;
     for (int64_t step = 0; step == 0 || step < steps_; step += block_steps_) {
       const int64_t steps = steps_ - step < block_steps_ ? steps_ - step : block_steps_;
@@ -318,8 +373,12 @@ class Pass {
         t.steps = steps;
         t.half_step = last && half_step_;
         t.step_bytes = step_bytes;
-        t.sums = worker_sums + (parks_ ? (first - tiling_.Begin(tile_begin)) * kPanelRows : 0);
-        t.resume = step > 0;
+        const int64_t offset = worker_offset + (parks_ ? (first - tiling_.Begin(tile_begin)) * kPanelRows : 0);
+        t.sums = sums_ + offset;
+        t.parked = parked_ + offset;
+        t.run_steps = step % kRunSteps;
+        t.resume = step >= kRunSteps;
+        t.last = last;
         SetPrefetch(&t, tile - tile_begin, tiles);
         float* const sums = t.sums;
         const int64_t units = width / kPanelStep;
@@ -329,6 +388,7 @@ class Pass {
           FindTile<Weights>(rows, count)(t);
           t.b += count * kPanelStep * Weights::kLaneBytes;
           t.sums += count * kPanelStep;
+          t.parked += count * kPanelStep;
           t.prefetch_lines = 0;
         }
         if (last) Finish(args_, row_ + first, rows, panel * kPanelRows, width, sums);
@@ -369,8 +429,10 @@ class Pass {
   bool half_step_;
   int64_t block_steps_;
   bool parks_;
+  bool breaks_runs_;  // blocks end inside runs
   float* a_;
   float* sums_;
+  float* parked_;
   int64_t sums_per_worker_;
 };
 
