@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <string>
 #include <thread>
 
 #include "support/lanes_test.h"
@@ -40,10 +41,12 @@ TEST_F(AbiTest, EveryIsaOfThisMachineIsBuilt) {
     const char *op = nullptr, *implementation = nullptr;
     int32_t count = 0;
     while (lanes_op_implementation(runtime.get(), count, &op, &implementation) == LANES_OK) {
-      EXPECT_STREQ(implementation, IsaName(isa)) << op;
+      const std::string name = op;
+      const bool plain = name == "rope_table" || name == "route" || name == "gather" || name == "top_log_probabilities";
+      EXPECT_STREQ(implementation, plain ? "portable" : IsaName(isa)) << op;
       ++count;
     }
-    EXPECT_GE(count, 3);
+    EXPECT_EQ(count, 14);
     EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "index -1", lanes_op_implementation(runtime.get(), -1, &op, &implementation));
     EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "op is NULL", lanes_op_implementation(runtime.get(), 0, nullptr, &implementation));
     EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "implementation is NULL", lanes_op_implementation(runtime.get(), 0, &op, nullptr));

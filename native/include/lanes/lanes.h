@@ -147,7 +147,8 @@ typedef struct lanes_runtime_info {
 
 LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info* info);
 
-/* For op number `index` (0, 1, …): its name and the implementation this runtime uses ("avx512", "avx2", "reference").
+/* For op number `index` (0, 1, …): its name and the implementation this runtime uses ("avx512", "avx2", "reference", or
+   "portable" where one serves all).
    Past the last op: INVALID_ARGUMENT. Static storage. */
 LANES_API int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op,
                                           const char** implementation);

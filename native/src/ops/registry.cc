@@ -60,6 +60,12 @@ const char* const kOpNames[] = {
 #undef LANES_NAME
 };
 
+// Ops of a few instructions for each element of their small inputs: one implementation serves every ISA.
+const char* const kPlainOpNames[] = {"rope_table", "route", "gather", "top_log_probabilities"};
+
+constexpr int32_t kOps = sizeof kOpNames / sizeof kOpNames[0];
+constexpr int32_t kPlainOps = sizeof kPlainOpNames / sizeof kPlainOpNames[0];
+
 const Implementation& Find(int32_t isa) {
   for (const Implementation& implementation : kImplementations) {
     if (implementation.isa == isa) return implementation;
@@ -72,10 +78,10 @@ const Implementation& Find(int32_t isa) {
 KernelSet KernelsFor(int32_t isa) { return Find(isa).kernels; }
 
 const char* OpName(int32_t index) {
-  if (index < 0 || index >= static_cast<int32_t>(sizeof kOpNames / sizeof kOpNames[0])) return nullptr;
-  return kOpNames[index];
+  if (index < 0 || index >= kOps + kPlainOps) return nullptr;
+  return index < kOps ? kOpNames[index] : kPlainOpNames[index - kOps];
 }
 
-const char* OpImplementation(int32_t, int32_t isa) { return IsaName(Find(isa).isa); }
+const char* OpImplementation(int32_t index, int32_t isa) { return index < kOps ? IsaName(Find(isa).isa) : "portable"; }
 
 }  // namespace lanes

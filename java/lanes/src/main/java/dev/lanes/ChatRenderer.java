@@ -14,6 +14,8 @@ import java.util.concurrent.ConcurrentHashMap;
 
 /** A model's chat templates, compiled when first used: a template that Lanes refuses does not keep its model from running. */
 final class ChatRenderer {
+  private static final String TOOL_TEMPLATE = "tool_use";
+
   private final Path directory;
   private final TokenizerConfig config;
   private final Map<String, ChatTemplate> compiled = new ConcurrentHashMap<>();
@@ -34,9 +36,16 @@ final class ChatRenderer {
       Objects.requireNonNull(messages.get(i), "messages[" + i + "] is null");
     }
     Path own = directory.resolve("chat_template.jinja");
-    Path file = options.template().isEmpty() && Files.exists(own) ? own : directory.resolve("tokenizer_config.json");
-    ChatTemplate template = compiled.computeIfAbsent(source(options.template()), source -> ChatTemplate.compile(source, file));
+    Optional<String> name = templateName(options);
+    Path file = name.isEmpty() && Files.exists(own) ? own : directory.resolve("tokenizer_config.json");
+    ChatTemplate template = compiled.computeIfAbsent(source(name), source -> ChatTemplate.compile(source, file));
     return template.render(messages.stream().map(ChatMessage::toMap).toList(), variables(options));
+  }
+
+  /** Among several templates, tools choose the one made for them, as in Hugging Face. */
+  private Optional<String> templateName(ChatOptions options) {
+    boolean forTools = options.template().isEmpty() && !options.tools().isEmpty() && config.chatTemplates().containsKey(TOOL_TEMPLATE);
+    return forTools ? Optional.of(TOOL_TEMPLATE) : options.template();
   }
 
   private String source(Optional<String> name) {
