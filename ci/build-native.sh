@@ -15,4 +15,5 @@ if [ ! -f "$build/CMakeCache.txt" ] || { [ ! -f "$build/build.ninja" ] && [ ! -f
 fi
 targets=()
 for target in "$@"; do targets+=(--target "$target"); done
-cmake --build "$build" -j "${LANES_JOBS:-$(nproc)}" "${targets[@]}"
+# Silent when there is nothing to do.
+cmake --build "$build" -j "${LANES_JOBS:-$(nproc)}" "${targets[@]}" | sed -e '/no work to do/d' -e '/Re-checking globbed/d' -e '/^\[100%\] Built target/d'
