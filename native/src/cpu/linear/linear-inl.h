@@ -276,28 +276,44 @@ struct Tiling {
   int64_t Begin(int64_t tile) const { return rows * tile / tiles; }
 };
 
+// kLanes units of one row of x, from `unit` on; what lies behind its end is 0.
+template <class Weights>
+void LoadUnits(const float* x, int64_t k, int64_t unit, float* run) {
+  if constexpr (Weights::kDepth == 2 && Weights::kUnits == 1) {
+    // A unit is a pair of bfloat16; where k is odd the last pair ends with 0.
+    const int64_t left = k - 2 * unit, first = left < kLanes ? left : kLanes;
+    const int64_t second = left - first < kLanes ? left - first : kLanes;
+    uint16_t* halves = reinterpret_cast<uint16_t*>(run);
+    StoreBf16(halves, LoadN(x + 2 * unit, first));
+    StoreBf16(halves + kLanes, LoadN(x + 2 * unit + first, second));
+  } else {
+    Store(run, LoadN(x + unit, k - unit < kLanes ? k - unit : kLanes));
+  }
+}
+
 // Units [begin, begin + count) of `rows` rows of x, from `row` on, to a[unit][row].
 template <class Weights>
 void PackTile(const LinearArgs& args, int64_t row, int64_t rows, int64_t begin, int64_t count, float* a) {
-  const int64_t k = args.weight.cols;
-  for (int64_t unit = begin; unit < begin + count; unit += kLanes) {
-    const int64_t units = begin + count - unit < kLanes ? begin + count - unit : kLanes;
+  static_assert(kTileRows <= kTransposeRows && kLanes % kTransposeRows == 0, "a tile's rows are transposed at once");
+  // Rows that the tile lacks stay 0.
+  alignas(64) float runs[kTransposeRows][kLanes] = {};
+  for (int64_t done = 0; done < count; done += kLanes) {
     for (int64_t i = 0; i < rows; ++i) {
-      const float* x = args.x + (row + i) * args.x_stride;
-      float* out = a + (unit - begin) * rows + i;
-      alignas(64) float run[kLanes];
-      if constexpr (Weights::kDepth == 2 && Weights::kUnits == 1) {
-        // A unit is a pair of bfloat16; where k is odd the last pair ends with 0.
-        const int64_t left = k - 2 * unit, first = left < kLanes ? left : kLanes;
-        const int64_t second = left - first < kLanes ? left - first : kLanes;
-        uint16_t* halves = reinterpret_cast<uint16_t*>(run);
-        StoreBf16(halves, LoadN(x + 2 * unit, first));
-        StoreBf16(halves + kLanes, LoadN(x + 2 * unit + first, second));
-      } else {
-        // Past k: the second half of the last step, which is not multiplied.
-        Store(run, LoadN(x + unit, k - unit < units ? k - unit : units));
+      LoadUnits<Weights>(args.x + (row + i) * args.x_stride, args.weight.cols, begin + done, runs[i]);
+    }
+    for (int64_t u = 0; u < kLanes && done + u < count; u += kTransposeRows) {
+      __m256 units[kTransposeRows];
+      for (int i = 0; i < kTransposeRows; ++i) units[i] = _mm256_load_ps(runs[i] + u);
+      Transpose8(units);
+      for (int64_t i = 0; i < kTransposeRows && done + u + i < count; ++i) {
+        // The next units overwrite what a whole store writes behind its own; behind the last unit is another tile.
+        float* out = a + (done + u + i) * rows;
+        if ((count - done - u - i) * rows >= kTransposeRows) {
+          _mm256_storeu_ps(out, units[i]);
+        } else {
+          StoreFirst(out, units[i], rows);
+        }
       }
-      for (int64_t u = 0; u < units; ++u) __builtin_memcpy(out + u * rows, run + u, 4);
     }
   }
 }

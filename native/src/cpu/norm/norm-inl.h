@@ -49,7 +49,8 @@ inline F32 LoadRow(const float* from, int64_t i, int64_t cols) {
   return cols - i >= kLanes ? Load(from + i) : LoadN(from + i, cols - i);
 }
 
-void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum) {
+// `next`, the row's successor in memory or null, is fetched while this one is written: the earlier passes leave memory idle.
+void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const float* next) {
   if (sum != nullptr) {
     // From here on the row is what has been stored: y may overwrite x or the residual.
     for (int64_t i = 0; i < row.cols; i += kLanes) StoreRow(sum, i, row.cols, row.Input(i));
@@ -71,6 +72,7 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum) {
   }
   const F32 scale = Div(Set(1.0f), Sqrt(Set(squares / count + epsilon)));
   for (int64_t i = 0; i < row.cols; i += kLanes) {
+    if (next != nullptr) PrefetchL2(next + i);
     const F32 normal = Mul(Sub(row.Input(i), mean), scale), weight = LoadRow(row.weight, i, row.cols);
     const F32 value = row.bias ? Fma(normal, weight, LoadRow(row.bias, i, row.cols)) : Mul(normal, weight);
     StoreRow(row.y, i, row.cols, value);
@@ -83,7 +85,7 @@ void NormRun(OpContext& context, const lanes_norm_params& p) {
     for (int64_t i = begin; i < end; ++i) {
       const NormRow row = {p.x + i * p.x_stride, p.residual ? p.residual + i * p.residual_stride : nullptr, p.weight, p.bias,
                            p.y + i * p.y_stride, p.cols};
-      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr);
+      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr, i + 1 < p.rows ? row.x + p.x_stride : nullptr);
     }
   });
 }
