@@ -49,7 +49,8 @@ inline F32 LoadRow(const float* from, int64_t i, int64_t cols) {
   return cols - i >= kLanes ? Load(from + i) : LoadN(from + i, cols - i);
 }
 
-// `next`, the row's successor in memory or null, is fetched while this one is written: the earlier passes leave memory idle.
+// `next`, the row that follows or null, is fetched during a pass over this one, which is in the caches by then: that of the
+// squares, where the mean took one before, else the last.
 void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const float* next) {
   if (sum != nullptr) {
     // From here on the row is what has been stored: y may overwrite x or the residual.
@@ -62,7 +63,8 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const floa
   float squares;
   if (kind == LANES_NORM_LAYER) {
     mean = Set(SumRow(row, [](F32 x, int64_t, F32 s) { return Add(s, x); }) / count);
-    squares = SumRow(row, [&row, mean](F32 x, int64_t i, F32 s) {
+    squares = SumRow(row, [&row, mean, next](F32 x, int64_t i, F32 s) {
+      if (next != nullptr) PrefetchL2(next + i);
       F32 centred = Sub(x, mean);
       if (row.cols - i < kLanes) centred = Select(FirstLanes(row.cols - i), centred, Zero());
       return Fma(centred, centred, s);
@@ -72,7 +74,7 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const floa
   }
   const F32 scale = Div(Set(1.0f), Sqrt(Set(squares / count + epsilon)));
   for (int64_t i = 0; i < row.cols; i += kLanes) {
-    if (next != nullptr) PrefetchL2(next + i);
+    if (next != nullptr && kind != LANES_NORM_LAYER) PrefetchL2(next + i);
     const F32 normal = Mul(Sub(row.Input(i), mean), scale), weight = LoadRow(row.weight, i, row.cols);
     const F32 value = row.bias ? Fma(normal, weight, LoadRow(row.bias, i, row.cols)) : Mul(normal, weight);
     StoreRow(row.y, i, row.cols, value);
