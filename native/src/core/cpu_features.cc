@@ -3,16 +3,13 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#if defined(__linux__)
-#include <sched.h>
-#endif
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
 #include "core/cgroup.h"
+#include "core/os.h"
 
 namespace lanes {
 namespace {
@@ -77,17 +74,7 @@ const lanes_cpu_features& CpuFeatures() {
 }
 
 int LogicalCpus() {
-  int cpus = 0;
-#if defined(__linux__)
-  // Machines with more CPUs than cpu_set_t holds need a wider set.
-  for (int bits = 1024; cpus == 0 && bits <= 65536; bits *= 4) {
-    cpu_set_t* set = CPU_ALLOC(bits);
-    if (set == nullptr) break;
-    if (sched_getaffinity(0, CPU_ALLOC_SIZE(bits), set) == 0) cpus = CPU_COUNT_S(CPU_ALLOC_SIZE(bits), set);
-    CPU_FREE(set);
-  }
-#endif
-  if (cpus <= 0) cpus = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  int cpus = OsCpus();
   const double quota = CgroupCpuQuota();
   if (quota > 0 && ceil(quota) < cpus) cpus = static_cast<int>(ceil(quota));
   return cpus < 1 ? 1 : cpus;

@@ -1,9 +1,6 @@
 #include "core/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <mutex>
@@ -14,12 +11,12 @@
 #include "core/cgroup.h"
 #include "core/error.h"
 #include "core/numeric.h"
+#include "core/os.h"
 
 namespace lanes {
 namespace {
 
 constexpr uint64_t kAlignment = 64;
-constexpr uint64_t kHugePage = 2 << 20;
 // From here on a block is mapped by itself, and checked against free memory.
 constexpr uint64_t kMapped = 1 << 20;
 
@@ -28,8 +25,7 @@ const char* const kTagNames[LANES_MEMORY_TAGS] = {"weights", "KV cache", "scratc
 struct Live {
   uint64_t bytes;
   int32_t tag;
-  void* mapping;  // nullptr: from the heap
-  uint64_t mapping_bytes;
+  OsPages pages;  // of a block that is mapped by itself, else no pages
 };
 
 struct State {
@@ -46,21 +42,12 @@ State& GetState() {
   return state;
 }
 
-uint64_t ResidentBytes(const Live& live, std::vector<unsigned char>* pages) {
-  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  const uint64_t count = (live.mapping_bytes + page - 1) / page;
-  pages->resize(count);
-  if (mincore(live.mapping, live.mapping_bytes, pages->data()) != 0) return 0;
-  return page * static_cast<uint64_t>(std::count_if(pages->begin(), pages->end(), [](unsigned char p) { return p & 1; }));
-}
-
 // What earlier blocks were promised and the system does not know of yet, because nobody has touched it.
 uint64_t PromisedBytes(const State& state) {
   uint64_t promised = 0;
-  std::vector<unsigned char> pages;
   for (const auto& entry : state.blocks) {
-    const Live& live = entry.second;
-    if (live.mapping != nullptr) promised += live.mapping_bytes - std::min(live.mapping_bytes, ResidentBytes(live, &pages));
+    const OsPages& pages = entry.second.pages;
+    if (pages.address != nullptr) promised += pages.bytes - std::min(pages.bytes, OsResident(pages));
   }
   return promised;
 }
@@ -75,44 +62,21 @@ void CheckFree(const State& state, uint64_t bytes, int32_t tag) {
                    promised / 1048576.0);
 }
 
-void* Map(uint64_t bytes, Live* live) {
-  const bool huge = bytes >= kHugePage;
-  const uint64_t slack = huge ? kHugePage : 0;
-  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  if (bytes > UINT64_MAX / 2) return nullptr;
-  const uint64_t wanted = (bytes + page - 1) / page * page;
-  char* mapping = static_cast<char*>(
-      mmap(nullptr, wanted + slack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  if (mapping == MAP_FAILED) return nullptr;
-  char* aligned = mapping;
-  if (huge) {
-    // A huge page needs an address that is a multiple of it; the ends that stick out go back.
-    const uint64_t lead = (kHugePage - reinterpret_cast<uintptr_t>(mapping) % kHugePage) % kHugePage;
-    aligned = mapping + lead;
-    if (lead != 0) munmap(mapping, lead);
-    if (slack != lead) munmap(aligned + wanted, slack - lead);
-#if defined(MADV_HUGEPAGE)
-    madvise(aligned, wanted, MADV_HUGEPAGE);
-#endif
-  }
-  live->mapping = aligned;
-  live->mapping_bytes = wanted;
-  return aligned;
-}
-
 void* Obtain(uint64_t bytes, Live* live) {
-  if (bytes >= kMapped) return Map(bytes, live);
+  if (bytes >= kMapped) {
+    live->pages = OsMap(bytes);
+    return live->pages.address;
+  }
   const uint64_t wanted = std::max<uint64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  void* memory = nullptr;
-  if (posix_memalign(&memory, kAlignment, wanted) != 0) return nullptr;
-  return memset(memory, 0, wanted);
+  void* const memory = OsAllocate(kAlignment, wanted);
+  return memory == nullptr ? nullptr : memset(memory, 0, wanted);
 }
 
 void Release(void* memory, const Live& live) {
-  if (live.mapping != nullptr) {
-    munmap(live.mapping, live.mapping_bytes);
+  if (live.pages.address != nullptr) {
+    OsUnmap(live.pages);
   } else {
-    free(memory);
+    OsFree(memory);
   }
 }
 
@@ -138,7 +102,7 @@ void* Allocate(uint64_t bytes, int32_t tag) {
     throw;
   }
   lanes_memory_stats& stats = state.stats;
-  state.mapped_total += live.mapping_bytes;
+  state.mapped_total += live.pages.bytes;
   stats.live_bytes[tag] += bytes;
   stats.live_blocks[tag] += 1;
   stats.live_total += bytes;
@@ -156,7 +120,7 @@ void Free(void* memory) {
     if (found == state.blocks.end()) ThrowInvalid("lanes_free: %p is not a live block of lanes_alloc", memory);
     live = found->second;
     state.blocks.erase(found);
-    state.mapped_total -= live.mapping_bytes;
+    state.mapped_total -= live.pages.bytes;
     state.stats.live_bytes[live.tag] -= live.bytes;
     state.stats.live_blocks[live.tag] -= 1;
     state.stats.live_total -= live.bytes;

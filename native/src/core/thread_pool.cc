@@ -1,9 +1,6 @@
 #include "core/thread_pool.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +9,7 @@
 #include "core/cpu_features.h"
 #include "core/error.h"
 #include "core/numeric.h"
+#include "core/os.h"
 
 namespace lanes {
 namespace {
@@ -32,35 +30,30 @@ inline void Pause() {
 
 ThreadPool::ThreadPool(int threads)
     : threads_(threads),
-      process_(static_cast<int>(getpid())),
+      process_(OsProcessId()),
       spin_(threads <= LogicalCpus()),
       shares_(new Share[threads]) {
   // Signals belong to the threads of the program (the JVM uses many); ours take none.
-  sigset_t all, before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const OsSignalsBlocked blocked;
   try {
     workers_.reserve(threads - 1);
     for (int worker = 1; worker < threads; ++worker) {
       workers_.emplace_back([this, worker] { WorkerLoop(worker); });
     }
   } catch (const std::system_error& e) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     const int started = static_cast<int>(workers_.size());
     Stop();
     ThrowOutOfMemory("cannot start thread %d of %d: %s", started + 2, threads, e.what());
   } catch (...) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     Stop();
     throw;
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 ThreadPool::~ThreadPool() { Stop(); }
 
 void ThreadPool::Stop() {
-  if (static_cast<int>(getpid()) != process_) {
+  if (OsProcessId() != process_) {
     // After a fork the threads live in the parent only; there is nothing to join, and detaching forgets them.
     for (std::thread& worker : workers_) worker.detach();
     workers_.clear();
@@ -99,7 +92,7 @@ void ThreadPool::Run(int64_t items, int64_t grain, ParallelBody body, const void
     if (spins < 2000) {
       Pause();
     } else {
-      sched_yield();
+      std::this_thread::yield();
     }
     state = state_.load(std::memory_order_acquire);
   }
@@ -118,11 +111,9 @@ void ThreadPool::Work(int worker) {
 }
 
 void ThreadPool::WorkerLoop(int worker) {
-#if defined(__linux__)
   char name[16];
   snprintf(name, sizeof name, "lanes-%d", worker);
-  pthread_setname_np(pthread_self(), name);
-#endif
+  OsNameThread(name);
   uint32_t seen = 0;
   while (true) {
     uint32_t state = state_.load(std::memory_order_acquire);
