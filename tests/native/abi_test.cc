@@ -164,8 +164,8 @@ TEST_F(AbiTest, EveryAllocationMayFail) {
     ASSERT_EQ(status, LANES_ERROR_OUT_OF_MEMORY);
     ++failures;
   }
-  // At least the weight and the scratch memory.
-  EXPECT_GE(failures, 2);
+  // The weight, and the scratch memory that all but the plain loops take.
+  EXPECT_GE(failures, Isas().back() == LANES_ISA_REFERENCE ? 1 : 2);
   for (const float value : y) ASSERT_EQ(value, 33.0f);
 }
 
