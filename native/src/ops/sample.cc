@@ -19,7 +19,8 @@ uint64_t RankOf(float logit, int64_t id) {
   const float x = Clean(logit) + 0.0f;  // one zero
   uint32_t bits;
   std::memcpy(&bits, &x, sizeof bits);
-  const uint32_t ascending = (bits >> 31) != 0 ? ~bits : bits | 0x80000000u;
+  // All bits flipped below zero, the sign alone above: by arithmetic, as the signs of logits cannot be foreseen.
+  const uint32_t ascending = bits ^ ((0u - (bits >> 31)) | 0x80000000u);
   return static_cast<uint64_t>(~ascending) << 32 | static_cast<uint64_t>(id);
 }
 
@@ -79,7 +80,7 @@ class RowSampler {
     if (how.temperature == 0 || logits_[best] == -kInfinity) return static_cast<int32_t>(best);
     Weigh(logits_[best], how.temperature);
     const double u = Uniform(how.seed, how.counter);
-    const int64_t kept = Keep(how);
+    const int64_t kept = Keep(how, logits_[best]);
     return kept < 0 ? DrawFromAll(u) : DrawFrom(kept, u);
   }
 
@@ -102,7 +103,7 @@ class RowSampler {
   }
 
   // Puts the ranks of the kept tokens into ranks_, in no order, and returns their number, or -1 when all are kept.
-  int64_t Keep(const lanes_sample_row& how) {
+  int64_t Keep(const lanes_sample_row& how, float maximum) {
     int64_t kept = count_;
     if (how.top_k > 0 && how.top_k < count_) {
       kept = how.top_k;
@@ -110,13 +111,11 @@ class RowSampler {
       if (how.top_p < 1) {
         // In order, so that the sum does not depend on how the selection went.
         std::sort(ranks_, ranks_ + kept);
-        kept = KeepTopP(kept, how.top_p * SumOf(0, kept));
+        kept = KeepTopP(kept, 0, how.top_p * SumOf(0, kept));
       }
     } else if (how.top_p < 1) {
-      const double total = SumWeights(weights_, count_);
-      // What weighs less than this cannot be needed: all of it together is less than what may be left out.
-      const double negligible = (1.0 - how.top_p) * total / static_cast<double>(count_);
-      kept = KeepTopP(KeepHeavy(negligible), how.top_p * total);
+      const double wanted = how.top_p * SumWeights(weights_, count_);
+      kept = maximum == kInfinity ? KeepTopP(KeepHeavy(0), 0, wanted) : KeepTopPOfAll(maximum, how.temperature, wanted);
     } else if (how.min_p > 0) {
       return KeepHeavy(how.min_p);
     } else {
@@ -129,7 +128,9 @@ class RowSampler {
   int64_t KeepHeavy(double least) {
     int64_t kept = 0;
     for (int64_t i = 0; i < count_; ++i) {
-      if (weights_[i] >= least) ranks_[kept++] = RankOf(logits_[i], i);
+      // Stored in any case: which token is heavy cannot be foreseen, and a mispredicted branch costs more.
+      ranks_[kept] = RankOf(logits_[i], i);
+      kept += weights_[i] >= least;
     }
     return kept;
   }
@@ -140,11 +141,11 @@ class RowSampler {
     return sum;
   }
 
-  // The shortest prefix, by rank, of the `candidates` that weighs `wanted`: halving by selection, sorting only the last few.
-  int64_t KeepTopP(int64_t candidates, double wanted) {
+  // How many of the `candidates`, by rank, it takes until they and what is before them, `sum`, weigh `wanted`: halving by
+  // selection, sorting only the last few. Those come first afterwards, the last of them at its place.
+  int64_t KeepTopP(int64_t candidates, double sum, double wanted) {
     constexpr int64_t kFew = 256;
     int64_t begin = 0, end = candidates;
-    double sum = 0;
     while (end - begin > kFew) {
       const int64_t middle = begin + (end - begin) / 2;
       std::nth_element(ranks_ + begin, ranks_ + middle, ranks_ + end);
@@ -164,13 +165,45 @@ class RowSampler {
     return end;
   }
 
+  // The same among all tokens, for a finite maximum. Groups of nearly equal logits are weighed first, so that only the one in
+  // which the prefix ends is looked at token by token.
+  int64_t KeepTopPOfAll(float maximum, float temperature, double wanted) {
+    constexpr int64_t kGroups = 4096;
+    // Per unit of the exponent: what lies further than 4096 / 200 below the maximum weighs some 1e-9 of it at most.
+    const float scale = std::min(200.0f / temperature, std::numeric_limits<float>::max());
+    const auto group_of = [&](int64_t i) {
+      return static_cast<int32_t>(std::min((maximum - logits_[i]) * scale, static_cast<float>(kGroups - 1)));
+    };
+    double weight[kGroups] = {};
+    for (int64_t i = 0; i < count_; ++i) weight[group_of(i)] += weights_[i];
+    double sum = 0;
+    int32_t group = 0;
+    for (; group < kGroups - 1 && sum + weight[group] < wanted; ++group) sum += weight[group];
+    // Where rounding left the last group without tokens, the last token of all takes its place.
+    while (group > 0 && weight[group] == 0) sum -= weight[--group];
+    int64_t members = 0;
+    for (int64_t i = 0; i < count_; ++i) {
+      // Stored in any case: which tokens belong cannot be foreseen, and a mispredicted branch costs more.
+      ranks_[members] = RankOf(logits_[i], i);
+      members += group_of(i) == group;
+    }
+    const uint64_t last = ranks_[KeepTopP(members, sum, wanted) - 1];
+    int64_t kept = 0;
+    for (int64_t i = 0; i < count_; ++i) {
+      ranks_[kept] = RankOf(logits_[i], i);
+      kept += ranks_[kept] <= last;
+    }
+    return kept;
+  }
+
   int32_t DrawFrom(int64_t kept, double u) {
     const uint64_t last_rank = *std::max_element(ranks_, ranks_ + kept);
     int64_t count = 0;
     if (kept > count_ / 16) {
       // The kept tokens are those up to the last rank among them: found in order of their ids by one more pass.
       for (int64_t i = 0; i < count_; ++i) {
-        if (RankOf(logits_[i], i) <= last_rank) ranks_[count++] = static_cast<uint64_t>(i);
+        ranks_[count] = static_cast<uint64_t>(i);
+        count += RankOf(logits_[i], i) <= last_rank;
       }
     } else {
       for (; count < kept; ++count) ranks_[count] &= 0xFFFFFFFFu;
