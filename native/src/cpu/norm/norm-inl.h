@@ -87,7 +87,8 @@ void NormRun(OpContext& context, const lanes_norm_params& p) {
     for (int64_t i = begin; i < end; ++i) {
       const NormRow row = {p.x + i * p.x_stride, p.residual ? p.residual + i * p.residual_stride : nullptr, p.weight, p.bias,
                            p.y + i * p.y_stride, p.cols};
-      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr, i + 1 < p.rows ? row.x + p.x_stride : nullptr);
+      const float* next = i + 1 < p.rows ? row.x + p.x_stride : nullptr;
+      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr, next);
     }
   });
 }
