@@ -1,6 +1,7 @@
 package dev.lanes.cli;
 
 import static dev.lanes.cli.CommandLineFixture.lanes;
+import static dev.lanes.cli.CommandLineFixture.lanesIntoClosedPipe;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -81,6 +83,35 @@ class ModelCommandsTest {
     String[] all = Arrays.copyOf(options, options.length + more.length);
     System.arraycopy(more, 0, all, options.length, more.length);
     return all;
+  }
+
+  @Test
+  @Timeout(60)
+  void closedPipeEndsTheGeneration() {
+    Result result = lanesIntoClosedPipe(100, "generate", "--model", model, "--prompt-ids", "5,6,7", "--ignore-eos",
+        "--policy", "sliding:16", "--max-tokens", Integer.toString(Integer.MAX_VALUE), "--quiet");
+    assertThat(result.exitCode()).isEqualTo(ExitCode.FAILURE);
+    assertThat(result.out()).hasSize(100);
+    assertThat(result.err()).isEqualTo("lanes: cannot write to standard output" + System.lineSeparator());
+  }
+
+  @Test
+  void resultThatDoesNotGetThroughIsAFailure() {
+    for (String[] line : new String[][] {{"inspect", "--model", model}, {"info", "--json"},
+        {"generate", "--model", model, "--prompt-ids", "5", "--max-tokens", "2", "--json", "--quiet"}}) {
+      Result result = lanesIntoClosedPipe(10, line);
+      assertThat(result.exitCode()).as(line[0]).isEqualTo(ExitCode.FAILURE);
+      assertThat(result.err()).as(line[0]).isEqualTo("lanes: cannot write to standard output" + System.lineSeparator());
+    }
+  }
+
+  @Test
+  void folderOfLogitsMustExistBeforeTheWork() {
+    Path file = folder.resolve("none").resolve("logits.safetensors");
+    Result result = generate("--max-tokens", "1", "--logits", file.toString());
+    assertThat(result.exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(result.out()).isEmpty();
+    assertThat(result.err()).contains("--logits", folder.resolve("none").toString()).doesNotContain("loaded in");
   }
 
   @Test

@@ -48,6 +48,14 @@ class RecipeTest {
   }
 
   @Test
+  void layerNormsMaySpeakOfGammaAndBeta() {
+    assertUnchanged("random/bert", f -> {
+      rename(f, "LayerNorm\\.weight$", "LayerNorm.gamma");
+      rename(f, "LayerNorm\\.bias$", "LayerNorm.beta");
+    });
+  }
+
+  @Test
   void whatOlderExportsCarryAlongIsLeftAlone() {
     assertUnchanged("random/llama3-rope", f -> f.tensors.put("model.layers.0.self_attn.rotary_emb.inv_freq",
         ModelFiles.Stored.of(new float[8], 8)));

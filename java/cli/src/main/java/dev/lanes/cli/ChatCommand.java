@@ -86,14 +86,14 @@ final class ChatCommand implements Callable<Integer> {
     try (GenerationStream stream = model.streamChat(messages, options)) {
       if (!json) {
         for (Piece piece : stream) {
-          console.out().print(piece.text());
-          console.out().flush();
+          console.part(piece.text());
         }
         console.out().println();
       }
       Generation generation = stream.result();
       if (json) {
         console.json(Reports.json(generation));
+        console.requireWritable();
       } else if (!modelOptions.quiet()) {
         Reports.remarks(console, generation);
       }

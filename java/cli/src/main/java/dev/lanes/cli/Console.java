@@ -35,6 +35,20 @@ record Console(PrintStream out, PrintStream err) {
     }
   }
 
+  /** Prints a part of a line at once. Throws when nobody can read it any more, so that a closed pipe ends what makes the text. */
+  void part(String text) {
+    out.print(text);
+    requireWritable();
+  }
+
+  /** @throws UncheckedIOException if something printed to {@code out} did not get through: a closed pipe, a full disk */
+  void requireWritable() {
+    if (out.checkError()) {
+      String message = "cannot write to standard output";
+      throw new UncheckedIOException(message, new IOException(message));
+    }
+  }
+
   void remark(String format, Object... arguments) {
     err.println(String.format(Locale.ROOT, format, arguments));
   }

@@ -5,6 +5,7 @@ import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.error.InvalidModelException;
 import dev.lanes.error.LanesException;
 import dev.lanes.error.UnsupportedRequestException;
+import java.io.UncheckedIOException;
 
 /** Exit codes of the command, one for each kind of failure that a script may want to tell apart. */
 final class ExitCode {
@@ -39,7 +40,8 @@ final class ExitCode {
 
   /** Whether the message alone tells the user enough, so that a stack trace would only bury it. */
   static boolean isExplained(Throwable failure) {
-    return failure instanceof LanesException || failure instanceof IllegalArgumentException || failure instanceof UserError;
+    return failure instanceof LanesException || failure instanceof IllegalArgumentException || failure instanceof UserError
+        || failure instanceof UncheckedIOException;
   }
 
   /** Something the user can put right, said in one line. */

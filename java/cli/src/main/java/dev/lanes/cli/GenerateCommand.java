@@ -7,6 +7,7 @@ import dev.lanes.LanguageModel;
 import dev.lanes.Piece;
 import dev.lanes.format.SafetensorsWriter;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.ArgGroup;
@@ -51,6 +52,7 @@ final class GenerateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     GenerationOptions options = sampling.options();
+    requireFolderOfLogits();
     int[] ids = prompt.ids == null ? null : parseIds(prompt.ids);
     String text = prompt.file == null ? prompt.text : TextFiles.read("--prompt-file", prompt.file);
     try (LanguageModel model = modelOptions.load(console);
@@ -74,10 +76,17 @@ final class GenerateCommand implements Callable<Integer> {
   private void print(LanguageModel model, GenerationStream stream) {
     boolean hasText = model.info().hasTokenizer();
     for (Piece piece : stream) {
-      console.out().print(hasText ? piece.text() : piece.tokenId() + " ");
-      console.out().flush();
+      console.part(hasText ? piece.text() : piece.tokenId() + " ");
     }
     console.out().println();
+  }
+
+  /** A mistyped folder is better known before the work than after it. */
+  private void requireFolderOfLogits() {
+    if (logitsFile != null && !Files.isDirectory(logitsFile.toAbsolutePath().getParent())) {
+      throw new ExitCode.UserError("--logits: cannot write " + logitsFile + ": " + logitsFile.toAbsolutePath().getParent()
+          + " is no directory");
+    }
   }
 
   private void writeLogits(LanguageModel model, int[] promptIds) {

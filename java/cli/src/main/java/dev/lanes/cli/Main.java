@@ -42,7 +42,12 @@ public final class Main implements Runnable {
     line.setCaseInsensitiveEnumValuesAllowed(true);
     line.setParameterExceptionHandler((failure, ignored) -> usage(console, failure));
     line.setExecutionExceptionHandler((failure, ignored, result) -> failed(console, failure));
-    return line.execute(args);
+    int exitCode = line.execute(args);
+    if (exitCode == ExitCode.OK && console.out().checkError()) {
+      console.err().println("lanes: cannot write to standard output");
+      return ExitCode.FAILURE;
+    }
+    return exitCode;
   }
 
   private static int usage(Console console, ParameterException failure) {

@@ -173,7 +173,10 @@ final class WeightPlan {
     long[] length = {config.hiddenSize()};
     return switch (architecture.norm()) {
       case RMS -> new Norm<>(vector(names, ".weight", length), null);
-      case LAYER -> new Norm<>(vector(names, ".weight", length), vector(names, ".bias", length));
+      // Checkpoints converted from TensorFlow (bert-base-uncased and its kin) say gamma and beta.
+      case LAYER -> checkpoint.contains(scope + name + ".gamma")
+          ? new Norm<>(vector(names, ".gamma", length), vector(names, ".beta", length))
+          : new Norm<>(vector(names, ".weight", length), vector(names, ".bias", length));
     };
   }
 
