@@ -68,7 +68,7 @@ public final class Json {
       }
       bytes = Files.readAllBytes(file);
     } catch (IOException e) {
-      throw new InvalidModelException(file, "", "cannot be read: " + e.getMessage(), e);
+      throw new InvalidModelException(file, "", "cannot be read: " + IoFailure.why(e), e);
     }
     try {
       return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();

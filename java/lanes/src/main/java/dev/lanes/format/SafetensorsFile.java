@@ -55,7 +55,7 @@ public final class SafetensorsFile implements AutoCloseable {
     try {
       channel = FileChannel.open(path, StandardOpenOption.READ);
     } catch (IOException e) {
-      throw new InvalidModelException(path, "", "cannot be opened: " + e.getMessage(), e);
+      throw new InvalidModelException(path, "", "cannot be opened: " + IoFailure.why(e), e);
     }
     try {
       return new SafetensorsFile(path, channel, readHeader(path, channel));
@@ -63,7 +63,7 @@ public final class SafetensorsFile implements AutoCloseable {
       closeQuietly(channel, e);
       throw e;
     } catch (IOException e) {
-      InvalidModelException failure = new InvalidModelException(path, "header", "cannot be read: " + e.getMessage(), e);
+      InvalidModelException failure = new InvalidModelException(path, "header", "cannot be read: " + IoFailure.why(e), e);
       closeQuietly(channel, failure);
       throw failure;
     }
@@ -143,7 +143,7 @@ public final class SafetensorsFile implements AutoCloseable {
     } catch (ClosedChannelException e) {
       throw new IllegalStateException(path + " is closed", e);
     } catch (IOException e) {
-      throw new InvalidModelException(path, "tensor \"" + tensor.name() + "\"", "cannot be read: " + e.getMessage(), e);
+      throw new InvalidModelException(path, "tensor \"" + tensor.name() + "\"", "cannot be read: " + IoFailure.why(e), e);
     }
   }
 

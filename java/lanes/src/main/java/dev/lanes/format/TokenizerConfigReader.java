@@ -164,7 +164,7 @@ final class TokenizerConfigReader {
         templates.put(name.substring(0, name.length() - TEMPLATE_SUFFIX.length()), Json.readText(file, MAX_TEMPLATE_BYTES));
       }
     } catch (IOException e) {
-      throw new InvalidModelException(folder, "", "cannot be read: " + e.getMessage(), e);
+      throw new InvalidModelException(folder, "", "cannot be read: " + IoFailure.why(e), e);
     }
   }
 

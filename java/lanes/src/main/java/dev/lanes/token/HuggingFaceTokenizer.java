@@ -87,7 +87,9 @@ public final class HuggingFaceTokenizer implements Tokenizer {
       Library.INSTANCE.disableTruncation(handle.address);
       Library.INSTANCE.disablePadding(handle.address);
     } catch (LinkageError | IllegalStateException e) {
-      throw new NativeException("the library of the tokenizer cannot be loaded: " + e.getMessage(), e);
+      // A failed initializer has no message of its own.
+      throw new NativeException("the library of the tokenizer cannot be loaded: "
+          + (e.getMessage() == null && e.getCause() != null ? e.getCause() : e), e);
     } catch (RuntimeException e) {
       throw new InvalidModelException(file.file(), "", "is no valid tokenizer: " + e.getMessage(), e);
     }
