@@ -1,6 +1,7 @@
 package dev.lanes.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
@@ -8,7 +9,10 @@ import dev.lanes.backend.Activation;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.KvPages;
+import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.Op;
+import dev.lanes.backend.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -29,6 +33,8 @@ class NanoGptSortTest {
   private static final int BATCH = 3;
   private static final int TOKENS = 11;
   private static final int HIDDEN = 48;
+  private static final int HEADS = 3;
+  private static final int HEAD_DIM = HIDDEN / HEADS;
 
   @TempDir
   Path temporary;
@@ -42,6 +48,7 @@ class NanoGptSortTest {
     final Map<String, float[]> outputs = new HashMap<>();
     private final List<String> embeddings = new ArrayList<>(List.of("tok_emb", "x"));
     private final List<String> norms = new ArrayList<>(List.of("ln1", "ln2"));
+    private Op.KvWrite written;
 
     Recorder(Backend inner) {
       super(inner);
@@ -65,31 +72,67 @@ class NanoGptSortTest {
 
     @Override
     public void linear(Op.Linear op) {
+      boolean inner = op.weight().columns() == HIDDEN;
+      if (op.activation() == Activation.GELU_TANH) {
+        outputs.putIfAbsent("fc", withoutEpilogue(op));
+      } else if (op.residual() != null) {
+        outputs.putIfAbsent(inner ? "yProj" : "mlp", withoutEpilogue(op));
+      }
       super.linear(op);
       float[] y = op.y().toArray();
       if (op.activation() == Activation.GELU_TANH) {
         outputs.putIfAbsent("gelu", y);
       } else if (op.weight().rows() == 3 * HIDDEN) {
         outputs.putIfAbsent("qkv", y);
-      } else if (op.residual() != null && op.weight().columns() == HIDDEN) {
-        outputs.putIfAbsent("attnResid", y);
       } else if (op.residual() != null) {
-        outputs.putIfAbsent("mlpResid", y);
+        outputs.putIfAbsent(inner ? "attnResid" : "mlpResid", y);
+      }
+    }
+
+    /** What the product was before the activation or the residual that are fused into it. */
+    private float[] withoutEpilogue(Op.Linear op) {
+      try (Tensor y = tensor(MemoryTag.OTHER, op.y().rows(), op.y().columns())) {
+        super.linear(new Op.Linear(op.x(), op.weight(), op.bias(), null, Activation.NONE, op.compute(), y));
+        return y.toArray();
       }
     }
 
     @Override
     public void kvWrite(Op.KvWrite op) {
       super.kvWrite(op);
+      written = op;
       outputs.putIfAbsent("k", op.k().toArray());
       outputs.putIfAbsent("v", op.v().toArray());
     }
 
     @Override
     public void attention(Op.Attention op) {
-      outputs.putIfAbsent("q", op.q().toArray());
+      if (!outputs.containsKey("q")) {
+        outputs.put("q", op.q().toArray());
+        outputs.put("attSm", attentionWeights(op));
+      }
       super.attention(op);
       outputs.putIfAbsent("y", op.out().toArray());
+    }
+
+    /** Fused attention keeps its weights to itself; with the unit vectors for values they are its output: [tokens, heads * headDim]. */
+    private float[] attentionWeights(Op.Attention op) {
+      KvPages.Spec spec = op.pages().spec();
+      int tokens = op.q().rows();
+      try (KvPages pages = kvPages(new KvPages.Spec(spec.pages(), 1, spec.kvHeads(), spec.headDim(), spec.dtype()));
+          Tensor units = tensor(MemoryTag.OTHER, tokens, HIDDEN);
+          Tensor weights = tensor(MemoryTag.OTHER, tokens, HIDDEN)) {
+        float[] values = new float[tokens * HIDDEN];
+        for (int t = 0; t < tokens; t++) {
+          for (int head = 0; head < HEADS; head++) {
+            values[t * HIDDEN + head * HEAD_DIM + t % TOKENS] = 1;
+          }
+        }
+        units.copyFrom(values, 0);
+        super.kvWrite(new Op.KvWrite(pages, 0, written.slots(), written.k(), units));
+        super.attention(new Op.Attention(pages, 0, op.heads(), op.causal(), op.scale(), op.q(), null, op.ragged(), weights));
+        return weights.toArray();
+      }
     }
   }
 
@@ -112,12 +155,13 @@ class NanoGptSortTest {
           shares[b] = new ModelRun.Share(run.lane(prompts[b]), TOKENS, false);
         }
         StepOutput output = run.step(StepBatch.Hidden.ALL, shares);
-        for (String name : List.of("tok_emb", "x", "ln1", "qkv", "y", "attnResid", "ln2", "gelu", "mlpResid")) {
+        for (String name : List.of("tok_emb", "x", "ln1", "qkv", "y", "yProj", "attnResid", "ln2", "fc", "gelu", "mlp", "mlpResid")) {
           Numbers.assertClose(name, recorder.outputs.get(name), floats(recorded.get(name)), TOLERANCE);
         }
         for (String name : List.of("q", "k", "v")) {
           Numbers.assertClose(name, recorder.outputs.get(name), headsInside(floats(recorded.get(name))), TOLERANCE);
         }
+        checkAttention(recorder.outputs.get("attSm"), floats(recorded.get("attSm")), floats(recorded.get("att")));
         for (int layer = 0; layer < 2; layer++) {
           Numbers.assertClose("block" + layer, output.layers().get(layer + 1), floats(recorded.get("block" + layer)), TOLERANCE);
         }
@@ -130,6 +174,32 @@ class NanoGptSortTest {
           int[] sorted = letters.clone();
           Arrays.sort(sorted);
           assertThat(run.greedy(letters.length, letters)).as("sorted %s", Arrays.toString(letters)).containsExactly(sorted);
+        }
+      }
+    }
+  }
+
+  /**
+   * Weights against the recorded ones, and scores: those follow from the weights up to a constant for each query.
+   *
+   * @param weights [batch * tokens, heads * headDim], key j at j
+   * @param softmax [batch, heads, tokens, tokens]
+   * @param scores [batch, heads, tokens, tokens]
+   */
+  private static void checkAttention(float[] weights, float[] softmax, float[] scores) {
+    for (int b = 0; b < BATCH; b++) {
+      for (int head = 0; head < HEADS; head++) {
+        for (int t = 0; t < TOKENS; t++) {
+          int from = (b * TOKENS + t) * HIDDEN + head * HEAD_DIM;
+          int recorded = ((b * HEADS + head) * TOKENS + t) * TOKENS;
+          for (int j = 0; j < TOKENS; j++) {
+            assertThat(weights[from + j]).as("attSm %d %d %d %d", b, head, t, j).isCloseTo(softmax[recorded + j], within(5e-5f));
+            if (j <= t) {
+              double score = Math.log(weights[from + j] / weights[from]);
+              assertThat(score).as("att %d %d %d %d", b, head, t, j)
+                  .isCloseTo((double) scores[recorded + j] - scores[recorded], within(1e-3));
+            }
+          }
         }
       }
     }
@@ -170,8 +240,8 @@ class NanoGptSortTest {
 
   /** [batch, heads, tokens, headDim] to [batch, tokens, heads * headDim]. */
   private static float[] headsInside(float[] values) {
-    int heads = 3;
-    int size = HIDDEN / heads;
+    int heads = HEADS;
+    int size = HEAD_DIM;
     float[] result = new float[values.length];
     for (int b = 0; b < BATCH; b++) {
       for (int h = 0; h < heads; h++) {
