@@ -77,33 +77,32 @@ final class CpuTensor implements Tensor {
     return new CpuTensor(this, offset + (long) rowBegin * stride + columnBegin, rowCount, columnCount);
   }
 
+  /** Moves a run of elements between the native memory at the pointer's position and an array. */
+  private interface Transfer {
+    void run(FloatPointer at, int arrayOffset, int length);
+  }
+
   @Override
   public void copyTo(float[] destination, int destinationOffset) {
     OpChecks.copy(this, destination, destinationOffset);
-    backend.lock();
-    try {
-      FloatPointer data = Address.floats(address());
-      boolean whole = columns == stride || rows == 1;
-      int length = whole ? rows * columns : columns;
-      for (int r = 0; r < (whole ? 1 : rows); r++) {
-        data.position((long) r * stride).get(destination, destinationOffset + r * columns, length);
-      }
-    } finally {
-      backend.unlock();
-      Reference.reachabilityFence(this);
-    }
+    transfer((at, from, length) -> at.get(destination, destinationOffset + from, length));
   }
 
   @Override
   public void copyFrom(float[] source, int sourceOffset) {
     OpChecks.copy(this, source, sourceOffset);
+    transfer((at, from, length) -> at.put(source, sourceOffset + from, length));
+  }
+
+  /** Row by row, or at once where the rows have no gaps. */
+  private void transfer(Transfer transfer) {
     backend.lock();
     try {
       FloatPointer data = Address.floats(address());
       boolean whole = columns == stride || rows == 1;
       int length = whole ? rows * columns : columns;
       for (int r = 0; r < (whole ? 1 : rows); r++) {
-        data.position((long) r * stride).put(source, sourceOffset + r * columns, length);
+        transfer.run(data.position((long) r * stride), r * columns, length);
       }
     } finally {
       backend.unlock();
