@@ -4,8 +4,6 @@
 namespace lanes {
 namespace LANES_ISA {
 
-static inline float First(F32 a) { return a.v[0]; }
-
 // 2^x for x <= 0, 0 below 2^-127, NaN for NaN. Minimax polynomial, relative error 2e-9 before rounding.
 static inline F32 Exp2(F32 x) {
   // Adding this rounds to an integer, and leaves that integer plus the exponent's bias in the lowest bits.

@@ -7,7 +7,7 @@ namespace LANES_ISA {
 
 // Register tile: kRows x kColumns vectors of sums fill the registers but for the operands.
 constexpr int kRows = 6;
-constexpr int kColumns = kLanes == 16 ? 4 : 2;
+constexpr int kColumns = kRegisters == 32 ? 4 : 2;
 // With few rows the pages come from memory: fetched ahead, they come at its full speed.
 constexpr int kFewRows = 4;
 constexpr int64_t kPrefetchBytes = 4096;

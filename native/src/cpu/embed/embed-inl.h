@@ -12,14 +12,14 @@ struct F32Element {
 };
 struct F16Element {
   static float Get(const char* lane, int64_t c, int64_t width) {
-    return _cvtsh_ss(reinterpret_cast<const uint16_t*>(lane)[c * width]);
+    return WidenF16(reinterpret_cast<const uint16_t*>(lane)[c * width]);
   }
 };
 // `lane` points to the first pair.
 struct Bf16Element {
   static float Get(const char* lane, int64_t c, int64_t width) {
     const uint32_t half = reinterpret_cast<const uint16_t*>(lane)[(c >> 1) * 2 * width + (c & 1)];
-    return _mm_cvtss_f32(_mm_castsi128_ps(_mm_cvtsi32_si128(static_cast<int32_t>(half << 16))));
+    return __builtin_bit_cast(float, half << 16);
   }
 };
 

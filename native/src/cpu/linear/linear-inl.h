@@ -93,20 +93,18 @@ struct Bf16Weights {
   }
 };
 
-#if defined(__AVX512BF16__)
+#if LANES_HAS_BF16_DOT
 // The processor's own bfloat16 dot product of pairs; x was rounded when it was packed.
 struct Bf16DotWeights {
   static constexpr int kDepth = 2, kLaneBytes = 4, kUnits = 1;
   static constexpr bool kOddTail = false;
   template <int kRows, int kVectors>
   LANES_INLINE void Step(const float* a, const char* b, F32 (&sum)[kRows][kVectors]) {
-    __m512i w[kVectors];
-    for (int v = 0; v < kVectors; ++v) w[v] = _mm512_loadu_si512(b + v * 4 * kLanes);
+    I32 w[kVectors];
+    for (int v = 0; v < kVectors; ++v) w[v] = LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes);
     for (int i = 0; i < kRows; ++i) {
-      const __m512i x = _mm512_castps_si512(Set(a[i]).v);
-      for (int v = 0; v < kVectors; ++v) {
-        sum[i][v].v = _mm512_dpbf16_ps(sum[i][v].v, reinterpret_cast<__m512bh>(x), reinterpret_cast<__m512bh>(w[v]));
-      }
+      const I32 x = AsInt(Set(a[i]));
+      for (int v = 0; v < kVectors; ++v) sum[i][v] = DotBf16(x, w[v], sum[i][v]);
     }
   }
 };
@@ -220,8 +218,12 @@ void Tile(const TileArgs& t) {
 constexpr int kUnitVectors = static_cast<int>(kPanelStep) / kLanes;
 constexpr int kWidths = static_cast<int>(kPanelRows / kPanelStep);
 
-// How many units of kPanelStep outputs a tile of `rows` rows keeps in registers: all 4 with 32 of them, fewer with 16.
-constexpr int UnitsInRegisters(int rows) { return kLanes == 16 ? 4 : rows == 1 ? 4 : rows <= 3 ? 2 : 1; }
+// How many units of kPanelStep outputs a tile of `rows` rows keeps in registers: its sums may take three quarters of them.
+constexpr int UnitsInRegisters(int rows) {
+  int units = kWidths;
+  while (units > 1 && rows * units * kUnitVectors > kRegisters * 3 / 4) units /= 2;
+  return units;
+}
 
 using TileFunction = void (*)(const TileArgs&);
 
@@ -294,24 +296,27 @@ void LoadUnits(const float* x, int64_t k, int64_t unit, float* run) {
 // Units [begin, begin + count) of `rows` rows of x, from `row` on, to a[unit][row].
 template <class Weights>
 void PackTile(const LinearArgs& args, int64_t row, int64_t rows, int64_t begin, int64_t count, float* a) {
-  static_assert(kTileRows <= kTransposeRows && kLanes % kTransposeRows == 0, "a tile's rows are transposed at once");
+  static_assert(kTileRows <= kOctet, "a tile's rows are transposed at once");
+  constexpr int64_t kRun = kLanes > kOctet ? kLanes : kOctet;
   // Rows that the tile lacks stay 0.
-  alignas(64) float runs[kTransposeRows][kLanes] = {};
-  for (int64_t done = 0; done < count; done += kLanes) {
+  alignas(64) float runs[kOctet][kRun] = {};
+  for (int64_t done = 0; done < count; done += kRun) {
     for (int64_t i = 0; i < rows; ++i) {
-      LoadUnits<Weights>(args.x + (row + i) * args.x_stride, args.weight.cols, begin + done, runs[i]);
+      for (int64_t u = 0; u < kRun && done + u < count; u += kLanes) {
+        LoadUnits<Weights>(args.x + (row + i) * args.x_stride, args.weight.cols, begin + done + u, runs[i] + u);
+      }
     }
-    for (int64_t u = 0; u < kLanes && done + u < count; u += kTransposeRows) {
-      __m256 units[kTransposeRows];
-      for (int i = 0; i < kTransposeRows; ++i) units[i] = _mm256_load_ps(runs[i] + u);
-      Transpose8(units);
-      for (int64_t i = 0; i < kTransposeRows && done + u + i < count; ++i) {
+    for (int64_t u = 0; u < kRun && done + u < count; u += kOctet) {
+      Octet units[kOctet];
+      for (int i = 0; i < kOctet; ++i) units[i] = LoadOctet(runs[i] + u);
+      Transpose(units);
+      for (int64_t i = 0; i < kOctet && done + u + i < count; ++i) {
         // The next units overwrite what a whole store writes behind its own; behind the last unit is another tile.
         float* out = a + (done + u + i) * rows;
-        if ((count - done - u - i) * rows >= kTransposeRows) {
-          _mm256_storeu_ps(out, units[i]);
+        if ((count - done - u - i) * rows >= kOctet) {
+          StoreOctet(out, units[i]);
         } else {
-          StoreFirst(out, units[i], rows);
+          StoreOctetN(out, units[i], rows);
         }
       }
     }
@@ -460,7 +465,7 @@ void RunWeights(OpContext& context, const LinearArgs& args) {
   }
 }
 
-#if !defined(__AVX512BF16__)
+#if !LANES_HAS_BF16_DOT
 void LinearRun(OpContext& context, const LinearArgs& args) {
   if (args.weight.dtype == LANES_F32) {
     RunWeights<F32Weights>(context, args);

@@ -9,6 +9,8 @@ namespace lanes {
 namespace LANES_ISA {
 
 constexpr int kLanes = 8;
+// Vector registers.
+constexpr int kRegisters = 16;
 
 struct F32 {
   __m256 v;
@@ -83,7 +85,7 @@ static inline I32 ShiftRightArithmetic(I32 a) { return {_mm256_srai_epi32(a.v, k
 static inline I32 SelectI(Mask m, I32 yes, I32 no) {
   return {_mm256_blendv_epi8(no.v, yes.v, _mm256_castps_si256(m.v))};
 }
-// Rounds half to even; NaN and what does not fit give INT32_MIN.
+// Rounds half to even; what NaN and numbers that do not fit give depends on the ISA.
 static inline I32 ToInt(F32 a) { return {_mm256_cvtps_epi32(a.v)}; }
 static inline F32 ToFloat(I32 a) { return {_mm256_cvtepi32_ps(a.v)}; }
 static inline F32 AsFloat(I32 a) { return {_mm256_castsi256_ps(a.v)}; }
@@ -91,6 +93,8 @@ static inline I32 AsInt(F32 a) { return {_mm256_castps_si256(a.v)}; }
 
 // Lanes 1, 0, 3, 2, …
 static inline F32 SwapNeighbours(F32 a) { return {_mm256_permute_ps(a.v, 0xB1)}; }
+
+static inline float First(F32 a) { return _mm256_cvtss_f32(a.v); }
 
 // In a fixed order: halves of the vector are added until one lane is left.
 static inline float ReduceAdd(F32 a) {
@@ -121,6 +125,7 @@ static inline F32 WidenBf16(__m128i halves) {
 }
 static inline F32 LoadBf16(const uint16_t* p) { return WidenBf16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))); }
 static inline F32 LoadBf16N(const uint16_t* p, int64_t n) { return WidenBf16(LoadHalvesN(p, n)); }
+static inline float WidenF16(uint16_t half) { return _cvtsh_ss(half); }
 static inline F32 LoadF16(const uint16_t* p) { return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))}; }
 static inline F32 LoadF16N(const uint16_t* p, int64_t n) { return {_mm256_cvtph_ps(LoadHalvesN(p, n))}; }
 // Of 2 * kLanes bfloat16 elements those at even, or at odd places.
@@ -152,6 +157,10 @@ static inline void StoreBf16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, N
 static inline __m128i NarrowF16(F32 a) { return _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline void StoreF16(uint16_t* p, F32 a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), NarrowF16(a)); }
 static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, NarrowF16(a), n); }
+
+// Whether DotBf16(a, b, sum) is here: for each lane sum + a.low * b.low + a.high * b.high, with a and b pairs of bfloat16, in the
+// processor's own rounding.
+#define LANES_HAS_BF16_DOT 0
 
 // Into all caches; into the second level and further out.
 static inline void Prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }

@@ -7,6 +7,7 @@ namespace lanes {
 namespace LANES_ISA {
 
 constexpr int kLanes = 16;
+constexpr int kRegisters = 32;
 
 struct F32 {
   __m512 v;
@@ -77,6 +78,8 @@ static inline I32 AsInt(F32 a) { return {_mm512_castps_si512(a.v)}; }
 
 static inline F32 SwapNeighbours(F32 a) { return {_mm512_permute_ps(a.v, 0xB1)}; }
 
+static inline float First(F32 a) { return _mm512_cvtss_f32(a.v); }
+
 static inline float ReduceAdd(F32 a) {
   const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
   const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
@@ -97,6 +100,7 @@ static inline F32 LoadBf16(const uint16_t* p) {
   return WidenBf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
 static inline F32 LoadBf16N(const uint16_t* p, int64_t n) { return WidenBf16(_mm256_maskz_loadu_epi16(FirstN(n), p)); }
+static inline float WidenF16(uint16_t half) { return _cvtsh_ss(half); }
 static inline F32 LoadF16(const uint16_t* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
@@ -131,6 +135,15 @@ static inline void StoreF16(uint16_t* p, F32 a) {
 static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) {
   _mm256_mask_storeu_epi16(p, FirstN(n), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+
+#if defined(__AVX512BF16__)
+#define LANES_HAS_BF16_DOT 1
+static inline F32 DotBf16(I32 a, I32 b, F32 sum) {
+  return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
+}
+#else
+#define LANES_HAS_BF16_DOT 0
+#endif
 
 static inline void Prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 static inline void PrefetchL2(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1); }
