@@ -145,8 +145,15 @@ void Gate(lanes_runtime* runtime, const Options& options, const Ceilings& ceilin
   const int64_t rows = 512, cols = 5632;
   const std::vector<float> gate = Values(rows * cols, 4.0f), up = Values(rows * cols, 1.0f);
   std::vector<float> y(rows * cols);
-  const lanes_gate_params p = {sizeof p, LANES_ACTIVATION_SILU, rows, cols, gate.data(), gate.size(), cols, up.data(), up.size(), cols,
-                               y.data(), y.size(), cols};
+  lanes_gate_params p = {};
+  p.size = sizeof p;
+  p.activation = LANES_ACTIVATION_SILU;
+  p.rows = rows;
+  p.cols = p.gate_stride = p.up_stride = p.y_stride = cols;
+  p.gate = gate.data();
+  p.up = up.data();
+  p.y = y.data();
+  p.gate_len = p.up_len = p.y_len = y.size();
   const Timing t = Measure([&](int) { Check(lanes_gate(runtime, &p)); });
   const double gbs = 3.0 * static_cast<double>(y.size()) * 4 / t.median * 1e-9;
   std::printf("%-52s %10.1f us  %7.1f GB/s %3.0f%%\n", name.c_str(), t.median * 1e6, gbs, 100 * gbs / ceilings.read);

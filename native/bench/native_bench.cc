@@ -39,7 +39,7 @@ void MakeWeights(lanes_runtime* runtime, int64_t n, int64_t k, int32_t dtype, bo
     lanes_weight* weight = nullptr;
     Check(lanes_weight_create(&params, &weight));
     out->copies.push_back(weight);
-    lanes_weight_pack_params pack = {sizeof pack, weight, values.data(), values.size() * 4, LANES_F32, 0, 0, n, 0, k};
+    lanes_weight_pack_params pack = {sizeof pack, weight, values.data(), values.size() * 4, LANES_F32, 0, 0, n, 0, k, nullptr, 0};
     Check(lanes_weight_pack(runtime, &pack));
   }
 }
@@ -84,7 +84,7 @@ void Pack(lanes_runtime* runtime, const Options& options, int32_t src, int32_t d
   lanes_weight* weight = nullptr;
   Check(lanes_weight_create(&params, &weight));
   const std::vector<char> data(n * k * (src == LANES_F32 ? 4 : 2), 1);
-  lanes_weight_pack_params pack = {sizeof pack, weight, data.data(), data.size(), src, transposed, 0, n, 0, k};
+  lanes_weight_pack_params pack = {sizeof pack, weight, data.data(), data.size(), src, transposed, 0, n, 0, k, nullptr, 0};
   const Timing t = Measure([&](int) { Check(lanes_weight_pack(runtime, &pack)); });
   std::printf("%-44s %9.1f us  %6.2f GB/s of source\n", name.c_str(), t.median * 1e6, data.size() / t.median * 1e-9);
   lanes_weight_destroy(weight);

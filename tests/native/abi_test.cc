@@ -131,7 +131,7 @@ int32_t LinearFromScratch(std::vector<float>* y) {
   if (status != LANES_OK) return status;
   const WeightPtr weight_owner(weight);
   const std::vector<float> values(70 * 33, 0.5f), x(9 * 33, 2.0f);
-  lanes_weight_pack_params pp = {sizeof pp, weight, values.data(), values.size() * 4, LANES_F32, 0, 0, 70, 0, 33};
+  lanes_weight_pack_params pp = {sizeof pp, weight, values.data(), values.size() * 4, LANES_F32, 0, 0, 70, 0, 33, nullptr, 0};
   status = lanes_weight_pack(runtime, &pp);
   if (status != LANES_OK) return status;
   y->assign(9 * 70, 0.0f);

@@ -1,4 +1,4 @@
-#include "support/lanes_test.h"
+#include "support/quantized.h"
 
 namespace lanes_test {
 namespace {
@@ -44,6 +44,40 @@ TEST_P(EmbedTest, RowsComeOutExactlyOnCases) {
         const float value = values[id_values[i / hidden] * hidden + i % hidden];
         ASSERT_EQ(y.At(i / hidden, i % hidden), accumulate ? before[i] + value : value) << c.Describe() << " element " << i;
       }
+    }
+  }
+}
+
+TEST_P(EmbedTest, Int8RowsAreScaled) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 3);
+  uint64_t stream = 50;
+  for (const Case& c : ReadCases("embed.tsv")) {
+    const int64_t tokens = c.Integer("tokens"), vocabulary = c.Integer("vocabulary"), hidden = c.Integer("hidden");
+    const bool accumulate = c.Integer("accumulate") != 0;
+    Random random(++stream);
+    const Quantized values = RandomQuantized(&random, vocabulary, hidden);
+    const WeightPtr weight = MakeWeight(runtime.get(), values);
+    std::vector<int32_t> ids;
+    for (int64_t t = 0; t < tokens; ++t) ids.push_back(static_cast<int32_t>(random.Integer(0, vocabulary - 1)));
+    const std::vector<float> before = random.Floats(tokens * hidden);
+    GuardedOutput y(tokens, hidden, hidden + c.Integer("y_pad"), c.Integer("offset"));
+    FillOutput(&y, before, tokens, hidden);
+    lanes_embed_params p = {};
+    p.size = sizeof p;
+    p.weight = weight.get();
+    p.ids = ids.data();
+    p.ids_len = ids.size();
+    p.accumulate = accumulate;
+    p.tokens = tokens;
+    p.y = y.data();
+    p.y_len = y.size();
+    p.y_stride = hidden + c.Integer("y_pad");
+    ASSERT_LANES_OK(lanes_embed(runtime.get(), &p)) << c.Describe();
+    y.CheckSentinels();
+    for (int64_t i = 0; i < tokens * hidden; ++i) {
+      const int32_t id = ids[i / hidden];
+      const float value = static_cast<float>(values.At(id, i % hidden)) * values.scale[id];
+      ASSERT_EQ(y.At(i / hidden, i % hidden), accumulate ? before[i] + value : value) << c.Describe() << " element " << i;
     }
   }
 }

@@ -1,7 +1,7 @@
 #include <functional>
 
 #include "cpu/scalar.h"
-#include "support/matrix.h"
+#include "support/quantized.h"
 
 namespace lanes_test {
 namespace {
@@ -22,11 +22,34 @@ GateProblem MakeGate(const Case& c, uint64_t stream) {
   return p;
 }
 
-std::vector<float> RunGate(lanes_runtime* runtime, const GateProblem& p) {
+// Which outputs are wanted: y, its quantized rows, or both.
+struct GateOutputs {
+  bool y = true, quantized = false;
+  float output_scale = 0;
+};
+
+struct GateResult {
+  std::vector<float> y;
+  Quantized quantized;
+};
+
+GateResult RunGateTo(lanes_runtime* runtime, const GateProblem& p, const GateOutputs& outputs) {
   const MatrixInput gate(p.gate, p.rows, p.cols, p.pad, p.offset), up(p.up, p.rows, p.cols, p.pad, p.offset);
   GuardedOutput y(p.rows, p.cols, p.cols + p.pad, p.offset);
-  lanes_gate_params params = {sizeof params, p.activation, p.rows,        p.cols,   gate.data(), gate.size(), gate.stride(),
-                              up.data(),     up.size(),    up.stride(),   y.data(), y.size(),    p.cols + p.pad};
+  lanes_gate_params params = {};
+  params.size = sizeof params;
+  params.activation = p.activation;
+  params.rows = p.rows;
+  params.cols = p.cols;
+  params.gate = gate.data();
+  params.gate_len = gate.size();
+  params.gate_stride = gate.stride();
+  params.up = up.data();
+  params.up_len = up.size();
+  params.up_stride = up.stride();
+  params.y = y.data();
+  params.y_len = y.size();
+  params.y_stride = p.cols + p.pad;
   if (p.in_place == "gate") {
     FillOutput(&y, p.gate, p.rows, p.cols);
     params.gate = y.data();
@@ -36,10 +59,25 @@ std::vector<float> RunGate(lanes_runtime* runtime, const GateProblem& p) {
     params.up = y.data();
     params.up_len = y.size();
   }
+  GuardedMatrix<int8_t> yq(p.rows, p.cols, p.cols + p.pad, p.offset);
+  GuardedOutput y_scale(1, p.rows, p.rows, p.offset);
+  if (outputs.quantized) {
+    params.yq = yq.data();
+    params.yq_len = yq.size();
+    params.yq_stride = p.cols + p.pad;
+    params.y_scale = y_scale.data();
+    params.y_scale_len = y_scale.size();
+    params.output_scale = outputs.output_scale;
+    if (!outputs.y) params.y = nullptr;
+  }
   EXPECT_LANES_OK(lanes_gate(runtime, &params));
   y.CheckSentinels();
-  return y.Dense();
+  yq.CheckSentinels();
+  y_scale.CheckSentinels();
+  return {y.Dense(), {p.rows, p.cols, yq.Dense(), y_scale.Dense()}};
 }
+
+std::vector<float> RunGate(lanes_runtime* runtime, const GateProblem& p) { return RunGateTo(runtime, p, {}).y; }
 
 class GateTest : public IsaTest {};
 INSTANTIATE_FOR_ISAS(GateTest);
@@ -66,10 +104,38 @@ TEST_P(GateTest, MatchesTheOracleOnCases) {
   }
 }
 
+TEST_P(GateTest, QuantizedRowsAreThoseOfY) {
+  const RuntimePtr one = MakeRuntime(isa(), 1), many = MakeRuntime(isa(), 3);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("gate.tsv")) {
+    GateProblem p = MakeGate(c, ++stream);
+    if (p.rows > 2) p.gate[2 * p.cols + p.cols / 2] = std::nanf("");
+    if (p.rows > 3) std::fill(p.up.begin() + 3 * p.cols, p.up.begin() + 4 * p.cols, 0.0f);
+    const std::vector<float> y = RunGateTo(one.get(), p, {true, true, 0}).y;
+    GateProblem alone = p;
+    alone.in_place = "-";
+    for (const float output_scale : {0.0f, 0.07f}) {
+      const Quantized expected = QuantizeActivations(y, p.rows, p.cols, output_scale);
+      const GateResult both = RunGateTo(one.get(), p, {true, true, output_scale});
+      ASSERT_TRUE(SameBits(both.y, y)) << c.Describe();
+      ASSERT_TRUE(both.quantized == expected) << c.Describe() << " beside y, output_scale " << output_scale;
+      ASSERT_TRUE(RunGateTo(many.get(), alone, {false, true, output_scale}).quantized == expected) << c.Describe() << " without y";
+    }
+  }
+}
+
 TEST_P(GateTest, RefusesBadArguments) {
   const RuntimePtr runtime = MakeRuntime(isa(), 1);
   std::vector<float> a(6), b(6), y(6);
-  lanes_gate_params good = {sizeof good, 1, 2, 3, a.data(), 6, 3, b.data(), 6, 3, y.data(), 6, 3};
+  lanes_gate_params good = {};
+  good.size = sizeof good;
+  good.activation = LANES_ACTIVATION_SILU;
+  good.rows = 2;
+  good.cols = good.gate_stride = good.up_stride = good.y_stride = 3;
+  good.gate = a.data();
+  good.up = b.data();
+  good.y = y.data();
+  good.gate_len = good.up_len = good.y_len = 6;
   ASSERT_LANES_OK(lanes_gate(runtime.get(), &good));
   const auto refused = [&](const char* text, const std::function<void(lanes_gate_params*)>& change) {
     lanes_gate_params bad = good;
@@ -84,6 +150,27 @@ TEST_P(GateTest, RefusesBadArguments) {
   refused("up_stride", [](auto* p) { p->up_stride = 2; });
   refused("y_len", [](auto* p) { p->y_len = 5; });
   refused("overlap", [&](auto* p) { p->y = a.data() + 1; p->rows = 1; });
+  std::vector<int8_t> yq(6);
+  std::vector<float> y_scale(2);
+  const auto quantized = [&](lanes_gate_params* p) {
+    p->y = nullptr;
+    p->yq = yq.data();
+    p->yq_len = 6;
+    p->yq_stride = 3;
+    p->y_scale = y_scale.data();
+    p->y_scale_len = 2;
+  };
+  lanes_gate_params good_quantized = good;
+  quantized(&good_quantized);
+  EXPECT_LANES_OK(lanes_gate(runtime.get(), &good_quantized));
+  refused("yq_len is 5", [&](auto* p) { quantized(p), p->yq_len = 5; });
+  refused("yq_stride is 2", [&](auto* p) { quantized(p), p->yq_stride = 2; });
+  refused("y_scale is NULL", [&](auto* p) { quantized(p), p->y_scale = nullptr; });
+  refused("y_scale_len is 1", [&](auto* p) { quantized(p), p->y_scale_len = 1; });
+  refused("output_scale is nan", [&](auto* p) { quantized(p), p->output_scale = std::nanf(""); });
+  refused("yq is NULL, but", [&](auto* p) { p->y_scale = y_scale.data(); });
+  refused("yq and up overlap", [&](auto* p) { quantized(p), p->yq = reinterpret_cast<int8_t*>(b.data() + 1); });
+  refused("y_scale and y overlap", [&](auto* p) { quantized(p), p->y = y.data(), p->y_scale = y.data() + 1; });
   refused("64 bits", [](auto* p) { p->rows = INT64_MAX; });
 }
 

@@ -1,6 +1,6 @@
 #include <functional>
 
-#include "support/matrix.h"
+#include "support/quantized.h"
 
 namespace lanes_test {
 namespace {
@@ -38,9 +38,16 @@ NormProblem MakeNorm(const Case& c, uint64_t stream) {
 
 struct NormResult {
   std::vector<float> y, sum;
+  Quantized quantized;
 };
 
-NormResult RunNorm(lanes_runtime* runtime, const NormProblem& p) {
+// Which outputs are wanted: y, its quantized rows, or both.
+struct NormOutputs {
+  bool y = true, quantized = false;
+  float output_scale = 0;
+};
+
+NormResult RunNorm(lanes_runtime* runtime, const NormProblem& p, const NormOutputs& outputs = {}) {
   const MatrixInput x(p.x, p.rows, p.cols, p.x_pad, p.offset), r(p.r, p.rows, p.cols, p.x_pad, p.offset);
   const GuardedInput<float> weight(p.weight), bias(p.b);
   GuardedOutput y(p.rows, p.cols, p.cols + p.y_pad, p.offset), sum(p.rows, p.cols, p.cols + p.y_pad, p.offset);
@@ -83,10 +90,23 @@ NormResult RunNorm(lanes_runtime* runtime, const NormProblem& p) {
     params.residual_len = y.size();
     params.residual_stride = params.y_stride;
   }
+  GuardedMatrix<int8_t> yq(p.rows, p.cols, p.cols + p.y_pad, p.offset);
+  GuardedOutput y_scale(1, p.rows, p.rows, p.offset);
+  if (outputs.quantized) {
+    params.yq = yq.data();
+    params.yq_len = yq.size();
+    params.yq_stride = p.cols + p.y_pad;
+    params.y_scale = y_scale.data();
+    params.y_scale_len = y_scale.size();
+    params.output_scale = outputs.output_scale;
+    if (!outputs.y) params.y = nullptr;
+  }
   EXPECT_LANES_OK(lanes_norm(runtime, &params));
   y.CheckSentinels();
   sum.CheckSentinels();
-  return {y.Dense(), p.sum ? sum.Dense() : std::vector<float>()};
+  yq.CheckSentinels();
+  y_scale.CheckSentinels();
+  return {y.Dense(), p.sum ? sum.Dense() : std::vector<float>(), {p.rows, p.cols, yq.Dense(), y_scale.Dense()}};
 }
 
 // docs/numerics.md.
@@ -147,6 +167,50 @@ TEST_P(NormTest, BitsDoNotDependOnRowsThreadsOrPlace) {
       row.r.assign(p.r.begin() + i * p.cols, p.r.begin() + (i + 1) * p.cols);
       const std::vector<float> expected(all.begin() + i * p.cols, all.begin() + (i + 1) * p.cols);
       ASSERT_TRUE(SameBits(RunNorm(one.get(), row).y, expected)) << c.Describe() << " row " << i;
+    }
+  }
+}
+
+TEST_P(NormTest, QuantizedRowsAreThoseOfY) {
+  const RuntimePtr one = MakeRuntime(isa(), 1), many = MakeRuntime(isa(), 3);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("norm.tsv")) {
+    const NormProblem p = MakeNorm(c, ++stream);
+    const std::vector<float> y = RunNorm(one.get(), p, {true, true, 0}).y;
+    for (const float output_scale : {0.0f, 0.017f}) {
+      const Quantized expected = QuantizeActivations(y, p.rows, p.cols, output_scale);
+      const NormResult both = RunNorm(one.get(), p, {true, true, output_scale});
+      ASSERT_TRUE(SameBits(both.y, y)) << c.Describe();
+      ASSERT_TRUE(both.quantized == expected) << c.Describe() << " beside y, output_scale " << output_scale;
+      NormProblem alone = p;
+      alone.y_is_x = alone.y_is_residual = false;
+      const NormResult only = RunNorm(many.get(), alone, {false, true, output_scale});
+      ASSERT_TRUE(only.quantized == expected) << c.Describe() << " without y, output_scale " << output_scale;
+      ASSERT_TRUE(SameBits(only.sum, both.sum)) << c.Describe();
+    }
+  }
+}
+
+TEST_P(NormTest, QuantizedRowsOfZeroAndNan) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  for (const int64_t cols : {1, 5, 16, 33, 200}) {
+    NormProblem p = {};
+    p.kind = LANES_NORM_RMS;
+    p.rows = 4;
+    p.cols = cols;
+    p.epsilon = 1e-5f;
+    Random random(4);
+    p.x = random.Floats(p.rows * cols, 3.0f);
+    p.weight = random.Floats(cols, 2.0f);
+    std::fill(p.x.begin() + cols, p.x.begin() + 2 * cols, 0.0f);
+    p.x[3 * cols - 1] = std::nanf("");
+    p.x[3 * cols] = INFINITY;
+    const std::vector<float> y = RunNorm(runtime.get(), p, {true, true, 0}).y;
+    for (const float output_scale : {0.0f, 0.017f}) {
+      const Quantized result = RunNorm(runtime.get(), p, {false, true, output_scale}).quantized;
+      EXPECT_TRUE(result == QuantizeActivations(y, p.rows, cols, output_scale)) << cols;
+      EXPECT_EQ(result.scale[1], output_scale);
+      EXPECT_TRUE(std::isnan(result.scale[2]) && std::isnan(result.scale[3]));
     }
   }
 }
@@ -222,6 +286,31 @@ TEST_P(NormTest, RefusesBadArguments) {
   refused("residual_len", [&](auto* p) { p->residual = x.data(); p->residual_stride = 4; });
   refused("overlap", [&](auto* p) { p->y = x.data() + 1; p->y_len = 11; p->rows = 2; });
   refused("overlap", [&](auto* p) { p->sum = p->y; p->sum_len = 12; p->sum_stride = 4; });
+  std::vector<int8_t> yq(12);
+  std::vector<float> y_scale(3);
+  const auto quantized = [&](lanes_norm_params* p) {
+    p->y = nullptr;
+    p->yq = yq.data();
+    p->yq_len = 12;
+    p->yq_stride = 4;
+    p->y_scale = y_scale.data();
+    p->y_scale_len = 3;
+  };
+  lanes_norm_params good_quantized = good;
+  quantized(&good_quantized);
+  EXPECT_LANES_OK(lanes_norm(runtime.get(), &good_quantized));
+  refused("yq_len is 11", [&](auto* p) { quantized(p), p->yq_len = 11; });
+  refused("yq_stride is 3", [&](auto* p) { quantized(p), p->yq_stride = 3; });
+  refused("y_scale is NULL", [&](auto* p) { quantized(p), p->y_scale = nullptr; });
+  refused("y_scale_len is 2", [&](auto* p) { quantized(p), p->y_scale_len = 2; });
+  refused("output_scale is -1", [&](auto* p) { quantized(p), p->output_scale = -1; });
+  refused("output_scale is inf", [&](auto* p) { quantized(p), p->output_scale = INFINITY; });
+  refused("yq is NULL, but", [&](auto* p) { p->y_scale = y_scale.data(); });
+  refused("yq is NULL, but", [&](auto* p) { p->output_scale = 1; });
+  refused("yq and x overlap", [&](auto* p) { quantized(p), p->yq = reinterpret_cast<int8_t*>(x.data() + 1); });
+  refused("yq and y overlap", [&](auto* p) { quantized(p), p->y = y.data(), p->yq = reinterpret_cast<int8_t*>(y.data()); });
+  refused("yq and y_scale overlap", [&](auto* p) { quantized(p), p->y_scale = reinterpret_cast<float*>(yq.data()); });
+  refused("y_scale and weight overlap", [&](auto* p) { quantized(p), p->y_scale = w.data(); });
   refused("64 bits", [](auto* p) { p->rows = INT64_MAX; });
   refused("size", [](auto* p) { p->size = 4; });
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params", lanes_norm(runtime.get(), nullptr));

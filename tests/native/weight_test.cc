@@ -196,7 +196,7 @@ TEST_P(WeightTest, ArgumentsAreChecked) {
     bad_shape("cols", [&](auto& p) { p.cols = n; });
   }
   bad_shape("64 bits", [](auto& p) { p.rows = p.cols = int64_t{1} << 40; });
-  for (const int32_t dtype : {-1, 3, INT32_MAX}) bad_shape("dtype", [&](auto& p) { p.dtype = dtype; });
+  for (const int32_t dtype : {-1, 4, INT32_MAX}) bad_shape("dtype", [&](auto& p) { p.dtype = dtype; });
   {
     lanes_weight_params huge = shape;
     huge.rows = huge.cols = 1 << 24;

@@ -55,7 +55,8 @@ enum lanes_status {
   LANES_ERROR_INTERNAL = 4     /* a defect of Lanes; the message says where */
 };
 
-enum lanes_dtype { LANES_F32 = 0, LANES_BF16 = 1, LANES_F16 = 2 };
+/* S8: int8 elements that stand for scale * element, with one float32 scale for each row of a matrix. */
+enum lanes_dtype { LANES_F32 = 0, LANES_BF16 = 1, LANES_F16 = 2, LANES_S8 = 3 };
 
 enum lanes_isa { LANES_ISA_AUTO = 0, LANES_ISA_REFERENCE = 1, LANES_ISA_AVX2 = 2, LANES_ISA_AVX512 = 3 };
 
@@ -153,9 +154,18 @@ LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_run
 LANES_API int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op,
                                           const char** implementation);
 
+/* ---- Quantized rows -------------------------------------------------------------------------------------------
+
+   int8 activations are rows q with one float32 scale each: x = scale * q. Ops that quantize a row do it so:
+    - by the row itself: scale = max |x| / 127, q = clamp(round(x / scale), -127, 127);
+    - with a static scale: q = clamp(round(x / scale), -128, 127).
+   round is half to even, the divisions are float32 divisions. A scale that is 0 gives q = 0. A row that holds NaN, or
+   infinity when it is its own measure, gets the scale NaN and q = 0, so that whatever is computed from it is NaN. */
+
 /* ---- Weights --------------------------------------------------------------------------------------------------- */
 
-/* A matrix [rows = output features, cols = input features], stored in panels whose SIMD lanes run over rows. */
+/* A matrix [rows = output features, cols = input features], stored in panels whose SIMD lanes run over rows. An S8 weight
+   has at most 2^23 columns, and holds a scale for each row. */
 typedef struct lanes_weight lanes_weight;
 
 typedef struct lanes_weight_params {
@@ -180,13 +190,20 @@ typedef struct lanes_weight_pack_params {
   int32_t transposed; /* 0: src is [row_count, col_count]; 1: src is [col_count, row_count] (GPT-2's Conv1D) */
   int64_t row_begin, row_count; /* the part of the weight that src fills */
   int64_t col_begin, col_count;
+  /* [row_count], each finite and at least 0: the row's elements are scale * q. Needed when src is S8; a float weight then gets
+     the product, rounded to float32 and then to its dtype. When float src fills an S8 weight, rows are quantized with them
+     to [-127, 127], or, where NULL, by themselves: then src must be row-major and hold whole rows. Parts of one row need
+     the same scale. NULL where both are floats. */
+  const float* scales;
+  uint64_t scales_len;
 } lanes_weight_pack_params;
 
 LANES_API int32_t lanes_weight_pack(lanes_runtime* runtime, const lanes_weight_pack_params* params);
 
 /* ---- Ops -------------------------------------------------------------------------------------------------------- */
 
-/* y[t, :] = weight[ids[t], :]  (+ y[t, :] when `accumulate`: position and token-type embeddings). Exact conversion to float32. */
+/* y[t, :] = weight[ids[t], :]  (+ y[t, :] when `accumulate`: position and token-type embeddings). Exact conversion to float32;
+   an S8 element is scale * q, rounded once. */
 typedef struct lanes_embed_params {
   uint64_t size;
   const lanes_weight* weight; /* [vocabulary, hidden] */
@@ -203,10 +220,14 @@ LANES_API int32_t lanes_embed(lanes_runtime* runtime, const lanes_embed_params* 
 
 /* How `lanes_linear` multiplies. EXACT keeps float32 activations and widens the weights in registers. BF16 rounds the
    activations to bfloat16 (half to even) and multiplies pairs with float32 sums: for bfloat16 weights only; on a CPU
-   without bfloat16 dot instructions it is computed as EXACT. */
-enum lanes_compute { LANES_COMPUTE_EXACT = 0, LANES_COMPUTE_BF16 = 1 };
+   without bfloat16 dot instructions it is computed as EXACT. INT8 multiplies int8 rows by an S8 weight and sums exactly;
+   S8 weights take no other, and other weights do not take it. */
+enum lanes_compute { LANES_COMPUTE_EXACT = 0, LANES_COMPUTE_BF16 = 1, LANES_COMPUTE_INT8 = 2 };
 
-/* y = residual + activation(x * weight^T + bias). Each y[i, j] is summed over k in order, in its own lane. */
+/* y = residual + activation(x * weight^T + bias). Each y[i, j] is summed over k in order, in its own lane.
+
+   INT8 takes quantized rows xq and x_scale, or float rows x that it quantizes itself. Then x * weight^T is
+   float(sum over k of xq[i, k] * q[j, k]) * (x_scale[i] * scale[j]): the sum exact, each float32 operation rounded once. */
 typedef struct lanes_linear_params {
   uint64_t size;
   const lanes_weight* weight; /* [n, k] */
@@ -224,6 +245,12 @@ typedef struct lanes_linear_params {
   int64_t y_stride;
   int32_t activation; /* lanes_activation */
   int32_t compute;    /* lanes_compute */
+  const int8_t* xq; /* [m, k] or NULL; INT8 only, and then x is NULL */
+  uint64_t xq_len;
+  int64_t xq_stride;
+  const float* x_scale; /* [m], with xq */
+  uint64_t x_scale_len;
+  float input_scale; /* INT8 with x: the static scale to quantize with, or 0: each row by itself */
 } lanes_linear_params;
 
 LANES_API int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params);
@@ -232,7 +259,8 @@ LANES_API int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params
    Ba et al. 2016; Zhang and Sennrich 2019. */
 enum lanes_norm_kind { LANES_NORM_LAYER = 0, LANES_NORM_RMS = 1 };
 
-/* s = x + residual (when given); sum = s (when given); y = norm(s). y and sum may each be x or residual, but not each other. */
+/* s = x + residual (when given); sum = s (when given); y = norm(s). y and sum may each be x or residual, but not each other.
+   With yq the rows of y come quantized, beside y or instead of it. */
 typedef struct lanes_norm_params {
   uint64_t size;
   int32_t kind; /* lanes_norm_kind */
@@ -251,9 +279,15 @@ typedef struct lanes_norm_params {
   float* sum; /* [rows, cols] or NULL */
   uint64_t sum_len;
   int64_t sum_stride;
-  float* y; /* [rows, cols] */
+  float* y; /* [rows, cols], or NULL when yq is given */
   uint64_t y_len;
   int64_t y_stride;
+  int8_t* yq; /* [rows, cols] or NULL */
+  uint64_t yq_len;
+  int64_t yq_stride;
+  float* y_scale; /* [rows], with yq */
+  uint64_t y_scale_len;
+  float output_scale; /* the static scale of yq, or 0: each row by itself */
 } lanes_norm_params;
 
 LANES_API int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params);
@@ -384,7 +418,8 @@ typedef struct lanes_attention_params {
 
 LANES_API int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* params);
 
-/* y = activation(gate) * up. y may be gate or up with the same stride. Shazeer 2020. */
+/* y = activation(gate) * up. y may be gate or up with the same stride. With yq the rows of y come quantized, beside y or instead
+   of it. Shazeer 2020. */
 typedef struct lanes_gate_params {
   uint64_t size;
   int32_t activation; /* lanes_activation */
@@ -395,9 +430,15 @@ typedef struct lanes_gate_params {
   const float* up; /* [rows, cols] */
   uint64_t up_len;
   int64_t up_stride;
-  float* y; /* [rows, cols] */
+  float* y; /* [rows, cols], or NULL when yq is given */
   uint64_t y_len;
   int64_t y_stride;
+  int8_t* yq; /* [rows, cols] or NULL */
+  uint64_t yq_len;
+  int64_t yq_stride;
+  float* y_scale; /* [rows], with yq */
+  uint64_t y_scale_len;
+  float output_scale; /* the static scale of yq, or 0: each row by itself */
 } lanes_gate_params;
 
 LANES_API int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params);

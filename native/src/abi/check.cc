@@ -67,6 +67,22 @@ void CheckFinite(double value, const char* name) {
   if (!std::isfinite(value)) ThrowInvalid("%s is %g: expected a finite number", name, value);
 }
 
+void CheckScale(float scale, const char* name) {
+  CheckFinite(scale, name);
+  if (scale < 0) ThrowInvalid("%s is %g: expected 0 or more", name, static_cast<double>(scale));
+}
+
+void CheckQuantizedOutput(const QuantizedRows& rows, int64_t count, int64_t cols) {
+  CheckScale(rows.static_scale, "output_scale");
+  if (rows.q == nullptr) {
+    if (rows.scale != nullptr || rows.static_scale != 0) ThrowInvalid("yq is NULL, but y_scale or output_scale is given");
+    return;
+  }
+  CheckMatrix(rows.q, rows.q_len, count, cols, rows.q_stride, "yq");
+  CheckArray(rows.scale, rows.scale_len, count, "y_scale");
+  CheckDisjoint(RegionOf(rows.q, count, cols, rows.q_stride, "yq"), RegionOf(rows.scale, count, "y_scale"));
+}
+
 void CheckArray(const void* data, uint64_t length, int64_t count, uint64_t element_bytes, const char* name) {
   CheckMatrix(data, length, count == 0 ? 0 : 1, count, count, element_bytes, name);
 }

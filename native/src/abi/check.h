@@ -74,6 +74,9 @@ void CheckActivation(int32_t activation);
 // A finite float.
 void CheckFinite(double value, const char* name);
 
+// A finite float, at least 0.
+void CheckScale(float scale, const char* name);
+
 // `length` elements of `element_bytes` hold `count` of them; the pointer may be null only when count is 0.
 void CheckArray(const void* data, uint64_t length, int64_t count, uint64_t element_bytes, const char* name);
 
@@ -89,6 +92,18 @@ template <class T>
 void CheckMatrix(const T* data, uint64_t length, int64_t rows, int64_t cols, int64_t stride, const char* name) {
   CheckMatrix(data, length, rows, cols, stride, sizeof(T), name);
 }
+
+// Quantized rows that an op writes: q [rows, cols] with its scales [rows], and the static scale, or 0. rows and cols have been
+// checked to be >= 0. Without q there must be nothing of it.
+struct QuantizedRows {
+  int8_t* q;
+  uint64_t q_len;
+  int64_t q_stride;
+  float* scale;
+  uint64_t scale_len;
+  float static_scale;
+};
+void CheckQuantizedOutput(const QuantizedRows& rows, int64_t count, int64_t cols);
 
 // A checked matrix or array, for the rules on aliasing. An array is one row.
 struct Region {

@@ -12,12 +12,22 @@ int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params) {
     CheckRange(p.cols, 0, INT64_MAX, "cols");
     CheckMatrix(p.gate, p.gate_len, p.rows, p.cols, p.gate_stride, "gate");
     CheckMatrix(p.up, p.up_len, p.rows, p.cols, p.up_stride, "up");
-    CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
+    const QuantizedRows quantized = {p.yq, p.yq_len, p.yq_stride, p.y_scale, p.y_scale_len, p.output_scale};
+    CheckQuantizedOutput(quantized, p.rows, p.cols);
+    if (p.y != nullptr || p.yq == nullptr) CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
     if (p.rows == 0 || p.cols == 0) return;
     const Region y = RegionOf(p.y, p.rows, p.cols, p.y_stride, "y");
-    CheckDisjointOrSame(y, RegionOf(p.gate, p.rows, p.cols, p.gate_stride, "gate"));
-    CheckDisjointOrSame(y, RegionOf(p.up, p.rows, p.cols, p.up_stride, "up"));
+    const Region gate = RegionOf(p.gate, p.rows, p.cols, p.gate_stride, "gate");
+    const Region up = RegionOf(p.up, p.rows, p.cols, p.up_stride, "up");
+    if (p.y != nullptr) {
+      CheckDisjointOrSame(y, gate);
+      CheckDisjointOrSame(y, up);
+    }
+    for (const Region& other : {gate, up, y}) {
+      CheckDisjoint(RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq"), other);
+      CheckDisjoint(RegionOf(p.y_scale, p.rows, "y_scale"), other);
+    }
     const Turn turn(*pinned);
-    turn.kernels().gate->run(turn.context(), p);
+    (p.yq != nullptr ? KernelsFor(LANES_ISA_REFERENCE) : turn.kernels()).gate->run(turn.context(), p);
   });
 }

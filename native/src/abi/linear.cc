@@ -12,14 +12,33 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     const int64_t n = view.rows, k = view.cols;
     CheckRange(p.m, 0, INT64_MAX, "m");
     CheckActivation(p.activation);
-    CheckRange(p.compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_BF16, "compute");
+    CheckRange(p.compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_INT8, "compute");
     if (p.compute == LANES_COMPUTE_BF16 && view.dtype != LANES_BF16) {
       ThrowInvalid("compute is BF16 for a weight of %s: expected a bf16 weight", DtypeName(view.dtype));
     }
-    CheckMatrix(p.x, p.x_len, p.m, k, p.x_stride, "x");
+    if ((p.compute == LANES_COMPUTE_INT8) != (view.dtype == LANES_S8)) {
+      ThrowInvalid("compute is %d for a weight of %s: INT8 (%d) goes with s8 weights, and they with no other", p.compute,
+                   DtypeName(view.dtype), LANES_COMPUTE_INT8);
+    }
+    CheckScale(p.input_scale, "input_scale");
+    if (p.xq != nullptr) {
+      if (p.compute != LANES_COMPUTE_INT8) ThrowInvalid("xq is given: expected compute INT8 (%d)", LANES_COMPUTE_INT8);
+      if (p.x != nullptr) ThrowInvalid("both x and xq are given: expected one of them");
+      if (p.input_scale != 0) ThrowInvalid("input_scale is given: expected 0 beside xq, which is quantized already");
+      CheckMatrix(p.xq, p.xq_len, p.m, k, p.xq_stride, "xq");
+      CheckArray(p.x_scale, p.x_scale_len, p.m, "x_scale");
+    } else {
+      if (p.x_scale != nullptr) ThrowInvalid("x_scale is given without xq");
+      if (p.input_scale != 0 && p.compute != LANES_COMPUTE_INT8) {
+        ThrowInvalid("input_scale is given: expected compute INT8 (%d)", LANES_COMPUTE_INT8);
+      }
+      CheckMatrix(p.x, p.x_len, p.m, k, p.x_stride, "x");
+    }
     CheckMatrix(p.y, p.y_len, p.m, n, p.y_stride, "y");
     const Region y = RegionOf(p.y, p.m, n, p.y_stride, "y");
     CheckDisjoint(y, RegionOf(p.x, p.m, k, p.x_stride, "x"));
+    CheckDisjoint(y, RegionOf(p.xq, p.m, k, p.xq_stride, "xq"));
+    CheckDisjoint(y, RegionOf(p.x_scale, p.m, "x_scale"));
     if (p.bias != nullptr) {
       CheckArray(p.bias, p.bias_len, n, "bias");
       CheckDisjoint(y, RegionOf(p.bias, n, "bias"));
@@ -30,9 +49,23 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     }
     if (p.m == 0) return;
     const Turn turn(*pinned);
-    const LinearKernel& kernel = *turn.kernels().linear;
-    const LinearArgs args = {view,       p.m, p.x,        p.x_stride,   p.bias, p.residual, p.residual_stride,
-                             p.y,        p.y_stride, p.activation, p.compute == LANES_COMPUTE_BF16 && kernel.bf16_dot()};
+    const LinearKernel& kernel = view.dtype == LANES_S8 ? *KernelsFor(LANES_ISA_REFERENCE).linear : *turn.kernels().linear;
+    LinearArgs args = {};
+    args.weight = view;
+    args.m = p.m;
+    args.x = p.x;
+    args.x_stride = p.x_stride;
+    args.bias = p.bias;
+    args.residual = p.residual;
+    args.residual_stride = p.residual_stride;
+    args.y = p.y;
+    args.y_stride = p.y_stride;
+    args.activation = p.activation;
+    args.bf16_dot = p.compute == LANES_COMPUTE_BF16 && kernel.bf16_dot();
+    args.xq = p.xq;
+    args.xq_stride = p.xq_stride;
+    args.x_scale = p.x_scale;
+    args.input_scale = p.input_scale;
     kernel.run(turn.context(), args);
   });
 }

@@ -8,13 +8,14 @@
 
 namespace lanes {
 
-inline bool IsDtype(int32_t dtype) { return dtype == LANES_F32 || dtype == LANES_BF16 || dtype == LANES_F16; }
+inline bool IsDtype(int32_t dtype) { return dtype >= LANES_F32 && dtype <= LANES_S8; }
 
 // Bytes of one element; `dtype` must be valid.
-inline int64_t DtypeBytes(int32_t dtype) { return dtype == LANES_F32 ? 4 : 2; }
+inline int64_t DtypeBytes(int32_t dtype) { return dtype == LANES_F32 ? 4 : dtype == LANES_S8 ? 1 : 2; }
 
 inline const char* DtypeName(int32_t dtype) {
-  return dtype == LANES_F32 ? "f32" : dtype == LANES_BF16 ? "bf16" : dtype == LANES_F16 ? "f16" : "unknown";
+  const char* const names[] = {"f32", "bf16", "f16", "s8"};
+  return IsDtype(dtype) ? names[dtype] : "unknown";
 }
 
 inline int64_t CeilDiv(int64_t a, int64_t b) { return a / b + (a % b != 0); }

@@ -5,8 +5,10 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 #include "lanes/lanes.h"
+#include "ops/quantize.h"
 #include "ops/weight.h"
 
 namespace lanes {
@@ -57,8 +59,9 @@ inline uint16_t FloatToF16(float value) {
   return static_cast<uint16_t>(sign | ((rebiased + 0xFFF + ((rebiased >> 13) & 1)) >> 13));
 }
 
-// Element `index` of an array of `dtype`.
+// Element `index` of an array of `dtype`; of s8 the integer.
 inline float LoadElement(const char* data, int32_t dtype, int64_t index) {
+  if (dtype == LANES_S8) return static_cast<int8_t>(data[index]);
   if (dtype == LANES_F32) {
     float value;
     memcpy(&value, data + index * 4, sizeof value);
@@ -82,7 +85,29 @@ inline void StoreElement(char* data, int32_t dtype, int64_t index, float value) 
 inline int64_t WeightIndex(const WeightView& w, int64_t row, int64_t col) {
   const int64_t panel = row / kPanelRows, lane = row % kPanelRows, width = PanelWidth(w, panel);
   const int64_t start = panel * kPanelRows * w.padded_cols;
-  return w.dtype == LANES_BF16 ? start + col / 2 * 2 * width + 2 * lane + col % 2 : start + col * width + lane;
+  const int64_t together = w.dtype == LANES_BF16 ? 2 : w.dtype == LANES_S8 ? 4 : 1;
+  return start + col / together * together * width + lane * together + col % together;
+}
+
+// A row of n elements as int8; returns its scale.
+inline float QuantizeRow(const Quantization& how, const float* x, int64_t n, int8_t* q) {
+  float most = 0;
+  bool nan = false;
+  for (int64_t i = 0; i < n; ++i) {
+    nan = nan || std::isnan(x[i]);
+    most = std::fabs(x[i]) > most ? std::fabs(x[i]) : most;
+  }
+  const bool lost = nan || (how.measured && std::isinf(most));
+  const float scale = lost ? std::numeric_limits<float>::quiet_NaN() : how.measured ? most / 127.0f : how.scale;
+  for (int64_t i = 0; i < n; ++i) {
+    if (lost || scale == 0) {
+      q[i] = 0;
+      continue;
+    }
+    const float ratio = x[i] / scale, raised = ratio > how.lowest ? ratio : how.lowest;
+    q[i] = static_cast<int8_t>(std::nearbyint(raised < 127.0f ? raised : 127.0f));
+  }
+  return scale;
 }
 
 inline double Activate(int32_t activation, double x) {

@@ -3,6 +3,9 @@
 // Every implementation sums y[i, j] over k = 0, 1, … in one chain of fused multiply-adds that starts at zero, then adds the
 // bias, applies the activation and adds the residual, each with one rounding. With bfloat16 dot products the chain takes
 // two k at a time. So m, the blocking and the threads change no bit. Error bound: docs/numerics.md.
+//
+// With an s8 weight the sum over k is exact, in integers; it is rounded to float32 once and multiplied by the rounded product of
+// the two scales. All that is float32 happens in that order everywhere, so every ISA gives the same bits before an activation.
 #ifndef LANES_OPS_LINEAR_H_
 #define LANES_OPS_LINEAR_H_
 
@@ -16,7 +19,7 @@ namespace lanes {
 struct LinearArgs {
   WeightView weight;  // [n, k]
   int64_t m;
-  const float* x;  // [m, k]
+  const float* x;  // [m, k], or null
   int64_t x_stride;
   const float* bias;      // [n] or null
   const float* residual;  // [m, n] or null; may be y
@@ -25,6 +28,12 @@ struct LinearArgs {
   int64_t y_stride;
   int32_t activation;
   bool bf16_dot;  // the weight is bf16, the CPU has the instruction, and the caller wants it
+  // Of s8 weights, where x is null: quantized rows.
+  const int8_t* xq;  // [m, k]
+  int64_t xq_stride;
+  const float* x_scale;  // [m]
+  // Else how x is quantized: with this static scale, or by its rows when it is 0.
+  float input_scale;
 };
 
 struct LinearKernel {

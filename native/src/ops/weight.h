@@ -4,8 +4,12 @@
 // kPanelStep. Inside a panel the rows run along SIMD lanes and the columns (the summed dimension) one after the other:
 //   f32, f16: element (r, c) at  c * width + r
 //   bf16:     columns in pairs,  (c / 2) * 2 * width + 2 * r + c % 2, so that one 32-bit lane holds a pair
-// Rows are padded with zeros to the width, bf16 columns to an even number. Element (r, c) stands where it stands for every
-// ISA. Padding must stay zero: bf16 dot products multiply the padded column.
+//   s8:       columns in fours,  (c / 4) * 4 * width + 4 * r + c % 4, so that one 32-bit lane holds four
+// Rows are padded with zeros to the width, bf16 columns to an even number, s8 columns to a multiple of 4. Element (r, c)
+// stands where it stands for every ISA. Padding must stay zero: dot products multiply the padded columns.
+//
+// Behind its panels an s8 weight holds, for each row (padded to kPanelStep), the scale and the sum of the row's elements. The
+// sum serves instructions that multiply unsigned by signed bytes: with u = q + 128, sum u w = sum q w + 128 sum w.
 #ifndef LANES_OPS_WEIGHT_H_
 #define LANES_OPS_WEIGHT_H_
 
@@ -18,6 +22,8 @@ namespace lanes {
 
 inline constexpr int64_t kPanelRows = 64;
 inline constexpr int64_t kPanelStep = 16;
+// So that the sum of a row fits 32 bits.
+inline constexpr int64_t kMaxS8Cols = INT64_C(1) << 23;
 
 // The plain view of a weight, which kernels work on.
 struct WeightView {
@@ -27,6 +33,8 @@ struct WeightView {
   int32_t element_bytes;
   int64_t padded_cols;
   char* data;
+  float* scales;  // of s8, else null
+  int32_t* sums;  // of s8, else null
 };
 
 // Bytes before panel number `panel`.
@@ -49,10 +57,12 @@ struct WeightPackArgs {
   bool transposed;
   int64_t row_begin, row_count;
   int64_t col_begin, col_count;
+  const float* scales;  // [row_count] or null
 };
 
 struct WeightKernel {
-  // Copies a part of a matrix into its panels, converting each element with one rounding, half to even.
+  // Copies a part of a matrix into its panels, converting each element with one rounding, half to even. Of an s8 weight it also
+  // sets the rows' scales and sums.
   void (*pack)(OpContext& context, const WeightPackArgs& args);
 };
 

@@ -42,20 +42,21 @@ class GuardedInput {
 
 // An output [rows, cols] with a stride; what lies between, before and behind the rows must stay as it was. `offset` elements
 // before it make the address an odd multiple of the element's size.
-class GuardedOutput {
+template <class T>
+class GuardedMatrix {
  public:
-  GuardedOutput(int64_t rows, int64_t cols, int64_t stride, int64_t offset)
+  GuardedMatrix(int64_t rows, int64_t cols, int64_t stride, int64_t offset)
       : rows_(rows), cols_(cols), stride_(stride), begin_(kMargin + offset),
         values_(kMargin + offset + (rows > 0 ? (rows - 1) * stride + cols : 0) + kMargin) {
     for (size_t i = 0; i < values_.size(); ++i) values_[i] = Sentinel(i);
   }
-  float* data() { return values_.data() + begin_; }
+  T* data() { return values_.data() + begin_; }
   // Elements that the callee may know of: up to the last row's end.
   uint64_t size() const { return rows_ > 0 ? (rows_ - 1) * stride_ + cols_ : 0; }
-  float At(int64_t row, int64_t col) const { return values_[begin_ + row * stride_ + col]; }
-  void Set(int64_t row, int64_t col, float value) { values_[begin_ + row * stride_ + col] = value; }
-  std::vector<float> Dense() const {
-    std::vector<float> dense;
+  T At(int64_t row, int64_t col) const { return values_[begin_ + row * stride_ + col]; }
+  void Set(int64_t row, int64_t col, T value) { values_[begin_ + row * stride_ + col] = value; }
+  std::vector<T> Dense() const {
+    std::vector<T> dense;
     for (int64_t r = 0; r < rows_; ++r) {
       dense.insert(dense.end(), values_.begin() + begin_ + r * stride_, values_.begin() + begin_ + r * stride_ + cols_);
     }
@@ -66,10 +67,10 @@ class GuardedOutput {
     for (size_t i = 0; i < values_.size(); ++i) {
       const int64_t at = static_cast<int64_t>(i) - begin_;
       const bool inside = at >= 0 && at < static_cast<int64_t>(size()) && at % stride_ < cols_;
-      const float expected = Sentinel(i);
+      const T expected = Sentinel(i);
       if (!inside && memcmp(&values_[i], &expected, sizeof expected) != 0) {
         ADD_FAILURE() << "element " << at << " outside the output [" << rows_ << ", " << cols_ << "] stride " << stride_
-                      << " was overwritten with " << values_[i];
+                      << " was overwritten with " << +values_[i];
         return;
       }
     }
@@ -77,10 +78,15 @@ class GuardedOutput {
 
  private:
   static constexpr int64_t kMargin = 80;
-  static float Sentinel(size_t i) { return -12345.0f - static_cast<float>(i % 1000); }
+  static T Sentinel(size_t i) {
+    const int number = static_cast<int>(i % 1000);
+    return static_cast<T>(sizeof(T) == 1 ? 101 - number % 13 : -12345 - number);
+  }
   int64_t rows_, cols_, stride_, begin_;
-  std::vector<float> values_;
+  std::vector<T> values_;
 };
+
+using GuardedOutput = GuardedMatrix<float>;
 
 }  // namespace lanes_test
 

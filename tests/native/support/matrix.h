@@ -3,23 +3,26 @@
 #define LANES_TESTS_SUPPORT_MATRIX_H_
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "support/lanes_test.h"
 
 namespace lanes_test {
 
-class MatrixInput {
+template <class T>
+class StridedInput {
  public:
-  MatrixInput(const std::vector<float>& dense, int64_t rows, int64_t cols, int64_t pad, int64_t offset)
+  StridedInput(const std::vector<T>& dense, int64_t rows, int64_t cols, int64_t pad, int64_t offset)
       : stride_(cols + pad), offset_(offset), guarded_(Spread(dense, rows, cols, cols + pad, offset)) {}
-  float* data() const { return guarded_.data() + offset_; }
+  T* data() const { return guarded_.data() + offset_; }
   uint64_t size() const { return guarded_.size() - offset_; }
   int64_t stride() const { return stride_; }
 
  private:
-  static std::vector<float> Spread(const std::vector<float>& dense, int64_t rows, int64_t cols, int64_t stride, int64_t offset) {
-    std::vector<float> out(offset + (rows > 0 ? (rows - 1) * stride + cols : 0), std::nanf(""));
+  static std::vector<T> Spread(const std::vector<T>& dense, int64_t rows, int64_t cols, int64_t stride, int64_t offset) {
+    const T poison = std::numeric_limits<T>::has_quiet_NaN ? std::numeric_limits<T>::quiet_NaN() : static_cast<T>(113);
+    std::vector<T> out(offset + (rows > 0 ? (rows - 1) * stride + cols : 0), poison);
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < cols; ++c) out[offset + r * stride + c] = dense[r * cols + c];
     }
@@ -27,8 +30,10 @@ class MatrixInput {
   }
 
   int64_t stride_, offset_;
-  GuardedInput<float> guarded_;
+  GuardedInput<T> guarded_;
 };
+
+using MatrixInput = StridedInput<float>;
 
 inline void FillOutput(GuardedOutput* output, const std::vector<float>& dense, int64_t rows, int64_t cols) {
   for (int64_t r = 0; r < rows; ++r) {

@@ -12,7 +12,8 @@ void Run(OpContext& context, const EmbedArgs& args) {
     for (int64_t t = begin; t < end; ++t) {
       float* y = args.y + t * args.y_stride;
       for (int64_t c = 0; c < w.cols; ++c) {
-        const float value = LoadElement(w.data, w.dtype, WeightIndex(w, args.ids[t], c));
+        float value = LoadElement(w.data, w.dtype, WeightIndex(w, args.ids[t], c));
+        if (w.dtype == LANES_S8) value *= w.scales[args.ids[t]];
         y[c] = args.accumulate ? y[c] + value : value;
       }
     }

@@ -7,12 +7,18 @@ namespace reference {
 namespace {
 
 void Gate(OpContext& context, const lanes_gate_params& p) {
-  ParallelFor(context, p.rows, 1, [&p](int64_t begin, int64_t end, int) {
+  const bool buffered = p.y == nullptr;
+  float* buffer =
+      buffered ? static_cast<float*>(Scratch(context, Workers(context) * p.cols * static_cast<int64_t>(sizeof(float)))) : nullptr;
+  ParallelFor(context, p.rows, 1, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; ++i) {
       const float* gate = p.gate + i * p.gate_stride;
       const float* up = p.up + i * p.up_stride;
-      float* y = p.y + i * p.y_stride;
+      float* y = buffered ? buffer + worker * p.cols : p.y + i * p.y_stride;
       for (int64_t j = 0; j < p.cols; ++j) y[j] = static_cast<float>(Activate(p.activation, gate[j]) * up[j]);
+      if (p.yq != nullptr) {
+        p.y_scale[i] = QuantizeRow(QuantizationOfActivations(p.output_scale), y, p.cols, p.yq + i * p.yq_stride);
+      }
     }
   });
 }

@@ -1,4 +1,4 @@
-// Plain loops in float64.
+// Plain loops in float64; integers for s8 weights.
 #include "ops/linear.h"
 
 #include "cpu/scalar.h"
@@ -21,9 +21,41 @@ void Row(const LinearArgs& args, int64_t i) {
   }
 }
 
+// `q` holds k elements, for a row that is quantized here.
+void RowS8(const LinearArgs& args, int64_t i, int8_t* q) {
+  const WeightView& w = args.weight;
+  const int8_t* x = q;
+  float x_scale;
+  if (args.xq != nullptr) {
+    x = args.xq + i * args.xq_stride;
+    x_scale = args.x_scale[i];
+  } else {
+    x_scale = QuantizeRow(QuantizationOfActivations(args.input_scale), args.x + i * args.x_stride, w.cols, q);
+  }
+  for (int64_t j = 0; j < w.rows; ++j) {
+    int64_t sum = 0;
+    for (int64_t k = 0; k < w.cols; ++k) sum += x[k] * static_cast<int8_t>(w.data[WeightIndex(w, j, k)]);
+    const float scale = x_scale * w.scales[j];
+    float value = static_cast<float>(sum) * scale;
+    if (args.bias != nullptr) value += args.bias[j];
+    value = static_cast<float>(Activate(args.activation, value));
+    if (args.residual != nullptr) value = args.residual[i * args.residual_stride + j] + value;
+    args.y[i * args.y_stride + j] = value;
+  }
+}
+
 void Run(OpContext& context, const LinearArgs& args) {
-  ParallelFor(context, args.m, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) Row(args, i);
+  const int64_t k = args.weight.cols;
+  const bool s8 = args.weight.dtype == LANES_S8;
+  int8_t* q = s8 && args.xq == nullptr ? static_cast<int8_t*>(Scratch(context, Workers(context) * k)) : nullptr;
+  ParallelFor(context, args.m, 1, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (s8) {
+        RowS8(args, i, q == nullptr ? nullptr : q + worker * k);
+      } else {
+        Row(args, i);
+      }
+    }
   });
 }
 
