@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
       GenerateCommand.class,
       ChatCommand.class,
       EmbedCommand.class,
+      NeedleCommand.class,
       InspectCommand.class,
       InfoCommand.class,
       BenchCommand.class

@@ -7,7 +7,11 @@ import dev.lanes.LoadOptions;
 import dev.lanes.MemoryFootprint;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
@@ -67,6 +71,21 @@ final class ModelOptions {
       throw new ExitCode.UserError("no model: name a Hugging Face directory with --model DIR (config.json, *.safetensors, tokenizer.json)");
     }
     return model;
+  }
+
+  /** The model's files and how they are loaded, in words that change when results may. */
+  String identity() {
+    Path directory = directory().toAbsolutePath().normalize();
+    StringBuilder identity = new StringBuilder(directory.toString()).append(' ').append(weightType).append(' ').append(compute).append(' ')
+        .append(ropeType).append(' ').append(cacheType);
+    try (Stream<Path> files = Files.list(directory)) {
+      for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+        identity.append('\n').append(file.getFileName()).append(' ').append(Files.size(file)).append(' ').append(Files.getLastModifiedTime(file));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot list " + directory + ": " + e.getMessage(), e);
+    }
+    return identity.toString();
   }
 
   LoadOptions.Builder loadOptions() {
