@@ -207,7 +207,7 @@ TEST_P(LinearTest, RowsDoNotDependOnTheirNumberNorOnThreads) {
         const RuntimePtr many = MakeRuntime(isa(), threads);
         EXPECT_TRUE(SameBits(all, RunLinear(many.get(), weight.get(), p))) << threads << " threads, dtype " << dtype;
       }
-      for (const int64_t rows : {1, 2, 5, 6, 7, 12, 13, 40}) {
+      for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 19, 24, 25, 40}) {
         for (int64_t begin = 0; begin + rows <= shape.m; begin += rows + 9) {
           Problem part = p;
           part.shape.m = rows;

@@ -2,7 +2,6 @@
 #define LANES_ISA avx512bf16
 #include "cpu/simd/simd_avx512-inl.h"
 #include "cpu/simd/math-inl.h"
-#include "cpu/simd/transpose-inl.h"
 #include "cpu/linear/linear-inl.h"
 
 namespace lanes {

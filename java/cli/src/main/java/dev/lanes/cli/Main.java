@@ -19,7 +19,6 @@ import picocli.CommandLine.Spec;
       ChatCommand.class,
       EmbedCommand.class,
       NeedleCommand.class,
-      PerplexityCommand.class,
       InspectCommand.class,
       InfoCommand.class,
       BenchCommand.class

@@ -63,16 +63,13 @@ final class ForwardSequence extends Sequence {
   }
 
   @Override
-  int firstLogits() {
-    if (request.logits() != null) {
-      return 0;
-    }
-    return request.scores() != null ? request.scores().from() : count();
+  boolean wantsAllLogits() {
+    return request.logits() != null;
   }
 
-  /** The log-probabilities that are wanted, or null. */
-  ForwardRequest.Scores scores() {
-    return request.scores();
+  @Override
+  boolean wantsLastLogits() {
+    return false;
   }
 
   @Override

@@ -106,8 +106,13 @@ final class GenerationSequence extends Sequence {
   }
 
   @Override
-  int firstLogits() {
-    return count - 1;
+  boolean wantsAllLogits() {
+    return false;
+  }
+
+  @Override
+  boolean wantsLastLogits() {
+    return true;
   }
 
   @Override

@@ -183,18 +183,15 @@ final class Scheduler {
       } else if (wanted > 1) {
         wanted = Math.min(wanted, tokensLeft);
       }
-      boolean manyLogits = sequence instanceof ForwardSequence;
-      if (manyLogits) {
-        // Tokens before the first that gives logits are free.
-        wanted = Math.min(wanted, Math.max(0, sequence.firstLogits() - sequence.computed()) + logitRowsLeft);
+      if (sequence.wantsAllLogits()) {
+        wanted = Math.min(wanted, logitRowsLeft);
       }
       boolean chunk = sequence.pending() > 1;
       int granted = wanted == 0 ? 0 : reserve(sequence, wanted);
       if (granted > 0) {
-        Slice slice = new Slice(sequence, sequence.computed(), granted);
-        slices.add(slice);
+        slices.add(new Slice(sequence, sequence.computed(), granted));
         tokensLeft -= chunk ? Math.min(granted, tokensLeft) : 0;
-        logitRowsLeft -= manyLogits ? slice.logitRows() : 0;
+        logitRowsLeft -= sequence.wantsAllLogits() ? granted : 0;
       }
     }
 

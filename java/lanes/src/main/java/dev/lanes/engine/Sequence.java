@@ -51,8 +51,11 @@ abstract class Sequence {
 
   abstract StepBatch.Hidden hidden();
 
-  /** The first token whose logits are wanted, all after it included; {@link #count()} or more for none. */
-  abstract int firstLogits();
+  /** Whether every token's logits are wanted, not those of the last only. */
+  abstract boolean wantsAllLogits();
+
+  /** Whether the logits of the last token are wanted once all tokens are computed. */
+  abstract boolean wantsLastLogits();
 
   /** Called before the first step that the sequence takes part in. */
   abstract void started(int reusedTokens);

@@ -8,6 +8,9 @@ package dev.lanes.engine;
 record Slice(Sequence sequence, int from, int count) {
   /** Rows of logits that the slice gives. */
   int logitRows() {
-    return Math.max(0, Math.min(count, from + count - sequence.firstLogits()));
+    if (sequence.wantsAllLogits()) {
+      return count;
+    }
+    return sequence.wantsLastLogits() && from + count == sequence.count() ? 1 : 0;
   }
 }
