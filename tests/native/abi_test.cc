@@ -37,7 +37,7 @@ TEST_F(AbiTest, EveryIsaOfThisMachineIsBuilt) {
     ASSERT_LANES_OK(lanes_get_runtime_info(runtime.get(), &info));
     EXPECT_EQ(info.isa, isa);
     EXPECT_EQ(info.threads, 1);
-    EXPECT_EQ(info.bf16_dot, isa == LANES_ISA_AVX512 && features.avx512_bf16);
+    EXPECT_EQ(info.bf16_dot, (isa == LANES_ISA_AVX512 && features.avx512_bf16) || (isa == LANES_ISA_NEON && features.neon_bf16));
     const char *op = nullptr, *implementation = nullptr;
     int32_t count = 0;
     while (lanes_op_implementation(runtime.get(), count, &op, &implementation) == LANES_OK) {
@@ -68,7 +68,7 @@ TEST_F(AbiTest, RuntimeArgumentsAreChecked) {
     EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "threads", lanes_runtime_create(&p, &out));
   }
   p = RuntimeParams();
-  for (const int32_t isa : {-1, 4, INT32_MAX}) {
+  for (const int32_t isa : {-1, 5, INT32_MAX}) {
     p.isa = isa;
     EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "isa", lanes_runtime_create(&p, &out));
   }

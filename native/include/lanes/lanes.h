@@ -58,7 +58,7 @@ enum lanes_status {
 /* S8: int8 elements that stand for scale * element, with one float32 scale for each row of a matrix. */
 enum lanes_dtype { LANES_F32 = 0, LANES_BF16 = 1, LANES_F16 = 2, LANES_S8 = 3 };
 
-enum lanes_isa { LANES_ISA_AUTO = 0, LANES_ISA_REFERENCE = 1, LANES_ISA_AVX2 = 2, LANES_ISA_AVX512 = 3 };
+enum lanes_isa { LANES_ISA_AUTO = 0, LANES_ISA_REFERENCE = 1, LANES_ISA_AVX2 = 2, LANES_ISA_AVX512 = 3, LANES_ISA_NEON = 4 };
 
 /* Elementwise activation. GELU is x * Phi(x) with erf; GELU_TANH is its tanh approximation (GPT-2's "gelu_new"). */
 enum lanes_activation {
@@ -98,7 +98,11 @@ typedef struct lanes_cpu_features {
   int32_t avx512_vnni; /* int8 dot products */
   int32_t logical_cpus; /* CPUs this process may run on */
   int32_t best_isa;     /* lanes_isa that LANES_ISA_AUTO picks */
-  char name[64];        /* the CPU's own name */
+  char name[64];        /* the CPU's own name, "" where it has none */
+  int32_t neon;         /* Advanced SIMD of ARMv8-A */
+  int32_t neon_bf16;    /* bfloat16 dot products (FEAT_BF16) */
+  int32_t neon_dotprod; /* int8 dot products (FEAT_DotProd) */
+  int32_t neon_i8mm;    /* int8 matrix products (FEAT_I8MM) */
 } lanes_cpu_features;
 
 LANES_API int32_t lanes_get_cpu_features(lanes_cpu_features* features);
@@ -148,8 +152,8 @@ typedef struct lanes_runtime_info {
 
 LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info* info);
 
-/* For op number `index` (0, 1, …): its name and the implementation this runtime uses ("avx512", "avx2", "reference", or
-   "portable" where one serves all).
+/* For op number `index` (0, 1, …): its name and the implementation this runtime uses ("avx512", "avx2", "neon", "reference",
+   or "portable" where one serves all).
    Past the last op: INVALID_ARGUMENT. Static storage. */
 LANES_API int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op,
                                           const char** implementation);

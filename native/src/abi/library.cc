@@ -49,7 +49,7 @@ int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime**
     *out = nullptr;
     const lanes_runtime_params p = ReadParams(params);
     CheckRange(p.threads, 0, kMaxThreads, "threads");
-    CheckRange(p.isa, LANES_ISA_AUTO, LANES_ISA_AVX512, "isa");
+    CheckRange(p.isa, LANES_ISA_AUTO, LANES_ISA_NEON, "isa");
     const int32_t isa = p.isa == LANES_ISA_AUTO ? CpuFeatures().best_isa : p.isa;
     if (!IsaAvailable(isa)) ThrowUnsupported("isa %s: this build or this CPU lacks it", IsaName(isa));
     const int cpus = LogicalCpus();

@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 #include "core/cgroup.h"
@@ -45,6 +49,54 @@ void Detect(lanes_cpu_features* f) {
     f->name[sizeof brand] = '\0';
   }
 }
+#elif defined(__aarch64__) && defined(__linux__)
+// Bits of the kernel's interface, by number: headers of older systems lack the later ones.
+constexpr uint64_t kHwcapAsimd = 1ull << 1, kHwcapCpuid = 1ull << 11, kHwcapDotProd = 1ull << 20;
+constexpr uint64_t kHwcap2I8mm = 1ull << 13, kHwcap2Bf16 = 1ull << 14;
+
+// Implementer and part number of the main identification register, which is all that these CPUs say of themselves.
+void Name(lanes_cpu_features* f) {
+  uint64_t id;
+  asm("mrs %0, midr_el1" : "=r"(id));
+  const unsigned implementer = (id >> 24) & 0xFF, part = (id >> 4) & 0xFFF;
+  const struct {
+    unsigned implementer, part;
+    const char* name;
+  } kKnown[] = {
+      {0x41, 0xD03, "Arm Cortex-A53"},   {0x41, 0xD07, "Arm Cortex-A57"},   {0x41, 0xD08, "Arm Cortex-A72"},
+      {0x41, 0xD0B, "Arm Cortex-A76"},   {0x41, 0xD0C, "Arm Neoverse N1"},  {0x41, 0xD40, "Arm Neoverse V1"},
+      {0x41, 0xD49, "Arm Neoverse N2"},  {0x41, 0xD4F, "Arm Neoverse V2"},  {0xC0, 0xAC3, "Ampere-1"},
+  };
+  for (const auto& known : kKnown) {
+    if (known.implementer == implementer && known.part == part) snprintf(f->name, sizeof f->name, "%s", known.name);
+  }
+  if (f->name[0] == '\0') snprintf(f->name, sizeof f->name, "arm64, implementer 0x%02x, part 0x%03x", implementer, part);
+}
+
+void Detect(lanes_cpu_features* f) {
+  const uint64_t hwcap = getauxval(AT_HWCAP), hwcap2 = getauxval(AT_HWCAP2);
+  f->neon = (hwcap & kHwcapAsimd) != 0;
+  f->neon_dotprod = f->neon && (hwcap & kHwcapDotProd) != 0;
+  f->neon_bf16 = f->neon && (hwcap2 & kHwcap2Bf16) != 0;
+  f->neon_i8mm = f->neon && (hwcap2 & kHwcap2I8mm) != 0;
+  // With this bit the kernel lets programs read the register.
+  if ((hwcap & kHwcapCpuid) != 0) Name(f);
+}
+#elif defined(__aarch64__) && defined(__APPLE__)
+bool Sysctl(const char* name) {
+  int32_t value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+
+void Detect(lanes_cpu_features* f) {
+  f->neon = 1;
+  f->neon_dotprod = Sysctl("hw.optional.arm.FEAT_DotProd");
+  f->neon_bf16 = Sysctl("hw.optional.arm.FEAT_BF16");
+  f->neon_i8mm = Sysctl("hw.optional.arm.FEAT_I8MM");
+  size_t size = sizeof f->name - 1;
+  if (sysctlbyname("machdep.cpu.brand_string", f->name, &size, nullptr, 0) != 0) f->name[0] = '\0';
+}
 #else
 void Detect(lanes_cpu_features*) {}
 #endif
@@ -61,6 +113,9 @@ lanes_cpu_features Make() {
 #endif
 #if defined(LANES_HAVE_AVX512)
   if (f.avx512) f.best_isa = LANES_ISA_AVX512;
+#endif
+#if defined(LANES_HAVE_NEON)
+  if (f.neon) f.best_isa = LANES_ISA_NEON;
 #endif
   f.logical_cpus = LogicalCpus();
   return f;
@@ -92,6 +147,10 @@ bool IsaAvailable(int32_t isa) {
     case LANES_ISA_AVX512:
       return CpuFeatures().avx512 != 0;
 #endif
+#if defined(LANES_HAVE_NEON)
+    case LANES_ISA_NEON:
+      return CpuFeatures().neon != 0;
+#endif
     default:
       return false;
   }
@@ -107,6 +166,8 @@ const char* IsaName(int32_t isa) {
       return "avx2";
     case LANES_ISA_AVX512:
       return "avx512";
+    case LANES_ISA_NEON:
+      return "neon";
     default:
       return "unknown";
   }

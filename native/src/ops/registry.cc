@@ -19,6 +19,11 @@ namespace avx512 {
 LANES_FOR_EACH_OP(LANES_DECLARE)
 }
 #endif
+#if defined(LANES_HAVE_NEON)
+namespace neon {
+LANES_FOR_EACH_OP(LANES_DECLARE)
+}
+#endif
 #undef LANES_DECLARE
 
 namespace {
@@ -42,6 +47,14 @@ const Implementation kImplementations[] = {
     {LANES_ISA_AVX2,
      {
 #define LANES_ADDRESS(op, Kernel) &avx2::op##_kernel,
+         LANES_FOR_EACH_OP(LANES_ADDRESS)
+#undef LANES_ADDRESS
+     }},
+#endif
+#if defined(LANES_HAVE_NEON)
+    {LANES_ISA_NEON,
+     {
+#define LANES_ADDRESS(op, Kernel) &neon::op##_kernel,
          LANES_FOR_EACH_OP(LANES_ADDRESS)
 #undef LANES_ADDRESS
      }},

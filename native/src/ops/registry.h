@@ -1,7 +1,8 @@
 // Which implementations each op has, best first, reference last.
 //
 // An op is a table of functions, `struct <Op>Kernel` in ops/<op>.h. Each implementation defines one constant of that type,
-// `<op>_kernel`, in its ISA's namespace (lanes::reference, lanes::avx2, lanes::avx512), in native/src/cpu/<op>/<op>_<isa>.cc.
+// `<op>_kernel`, in its ISA's namespace (lanes::reference, lanes::avx2, lanes::avx512,
+// lanes::neon), in native/src/cpu/<op>/<op>_<isa>.cc.
 // To add an op: those files, and one line in LANES_FOR_EACH_OP.
 #ifndef LANES_OPS_REGISTRY_H_
 #define LANES_OPS_REGISTRY_H_

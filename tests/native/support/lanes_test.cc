@@ -25,11 +25,23 @@ std::vector<int32_t> Isas() {
   // A path that the machine has but the build lacks must not go unnoticed: creating its runtime fails the test.
   if (features.avx2 != 0) isas.push_back(LANES_ISA_AVX2);
   if (features.avx512 != 0) isas.push_back(LANES_ISA_AVX512);
+  if (features.neon != 0) isas.push_back(LANES_ISA_NEON);
   return isas;
 }
 
 const char* IsaName(int32_t isa) {
-  return isa == LANES_ISA_REFERENCE ? "reference" : isa == LANES_ISA_AVX2 ? "avx2" : isa == LANES_ISA_AVX512 ? "avx512" : "unknown";
+  switch (isa) {
+    case LANES_ISA_REFERENCE:
+      return "reference";
+    case LANES_ISA_AVX2:
+      return "avx2";
+    case LANES_ISA_AVX512:
+      return "avx512";
+    case LANES_ISA_NEON:
+      return "neon";
+    default:
+      return "unknown";
+  }
 }
 
 std::string IsaParamName(const ::testing::TestParamInfo<int32_t>& info) { return IsaName(info.param); }

@@ -1,0 +1,3 @@
+#define LANES_ISA neon
+#include "cpu/simd/simd_neon-inl.h"
+#include "cpu/embed/embed-inl.h"

@@ -1,0 +1,25 @@
+#define LANES_ISA neon
+#include "cpu/simd/simd_neon-inl.h"
+#include "cpu/simd/math-inl.h"
+#include "cpu/simd/transpose_neon-inl.h"
+#include "cpu/linear/linear-inl.h"
+#include "core/cpu_features.h"
+
+namespace lanes {
+namespace neonbf16 {
+void LinearRunDot(OpContext& context, const LinearArgs& args);
+}
+namespace neon {
+
+extern const LinearKernel linear_kernel;
+const LinearKernel linear_kernel = {[] { return CpuFeatures().neon_bf16 != 0; },
+                                    [](OpContext& context, const LinearArgs& args) {
+                                      if (args.bf16_dot) {
+                                        neonbf16::LinearRunDot(context, args);
+                                      } else {
+                                        LinearRun(context, args);
+                                      }
+                                    }};
+
+}  // namespace neon
+}  // namespace lanes

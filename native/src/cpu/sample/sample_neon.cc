@@ -1,0 +1,4 @@
+#define LANES_ISA neon
+#include "cpu/simd/simd_neon-inl.h"
+#include "cpu/simd/math-inl.h"
+#include "cpu/sample/sample-inl.h"
