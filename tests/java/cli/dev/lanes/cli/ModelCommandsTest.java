@@ -10,6 +10,7 @@ import dev.lanes.format.SafetensorsFile;
 import dev.lanes.format.SyntheticModel;
 import dev.lanes.format.TensorInfo;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -166,6 +167,38 @@ class ModelCommandsTest {
     assertThat(json.get("cacheBytesPerToken").asLong()).isEqualTo(2 * 2 * 2 * 16 * 4);
     assertThat(json.get("contextBytes").asLong()).isEqualTo(32 * json.get("cacheBytesPerToken").asLong());
     assertThat(json.get("tensors")).hasSize(2 * 9 + 2);
+  }
+
+  @Test
+  void perplexityOfTexts() throws IOException {
+    String stories = CommandLineFixture.trainedModel("stories260K");
+    Path first = Files.writeString(folder.resolve("first.txt"), "Once upon a time, there was a little girl named Lily.");
+    Path second = Files.writeString(folder.resolve("second.txt"), "She liked to play outside in the park.");
+    String[] line = {"perplexity", "--model", stories, "--text", first.toString(), "--context", "16", "--stride", "8"};
+    Result text = lanes(line);
+    assertThat(text.exitCode()).as(text.err()).isZero();
+    assertThat(text.out()).contains("first.txt: perplexity ", " +- ", "tokens/s");
+    JsonNode json = lanes(with(line, "--text", second.toString(), "--json", "--quiet")).json();
+    assertThat(json.get("texts")).hasSize(2);
+    assertThat(json.get("window").asInt()).isEqualTo(16);
+    assertThat(json.get("stride").asInt()).isEqualTo(8);
+    assertThat(json.get("tokens").asInt()).isEqualTo(json.at("/texts/0/tokens").asInt() + json.at("/texts/1/tokens").asInt());
+    // A story teller knows its beginning.
+    assertThat(json.at("/texts/0/perplexity").asDouble()).isBetween(1.0, 5.0);
+    assertThat(json.at("/texts/0/standardError").asDouble()).isPositive();
+    assertThat(lanes(with(line, "--bos", "--tokens", "10", "--json")).json().get("tokens").asInt()).isEqualTo(10);
+    InputStream before = System.in;
+    try {
+      System.setIn(Files.newInputStream(first));
+      line[4] = "-";
+      assertThat(lanes(with(line, "--json")).json().get("perplexity")).isEqualTo(json.at("/texts/0/perplexity"));
+    } finally {
+      System.setIn(before);
+    }
+    line[4] = folder.resolve("none.txt").toString();
+    assertThat(lanes(line).exitCode()).isEqualTo(ExitCode.USAGE);
+    assertThat(lanes(line).err()).contains("--text", "none.txt is missing");
+    assertThat(lanes("perplexity", "--model", model, "--text", first.toString()).err()).contains("tokenizer.json");
   }
 
   @Test

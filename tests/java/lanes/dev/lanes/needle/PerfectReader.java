@@ -11,6 +11,8 @@ import dev.lanes.GenerationStream;
 import dev.lanes.LanguageModel;
 import dev.lanes.MemoryFootprint;
 import dev.lanes.ModelInfo;
+import dev.lanes.Perplexity;
+import dev.lanes.PerplexityOptions;
 import dev.lanes.TinyCheckpoint;
 import dev.lanes.backend.BackendInfo;
 import dev.lanes.context.ContextLimits;
@@ -138,6 +140,21 @@ class PerfectReader implements LanguageModel {
 
   @Override
   public float[][] logits(int[] ids) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public float[] logProbabilities(int[] ids) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public Perplexity perplexity(List<String> texts, PerplexityOptions options) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
+  public Perplexity perplexity(int[] ids, PerplexityOptions options) {
     throw new UnsupportedOperationException();
   }
 

@@ -98,6 +98,21 @@ public interface LanguageModel extends AutoCloseable {
   /** [tokens][vocabulary]: the logits at every position. */
   float[][] logits(int[] ids);
 
+  /** [tokens]: the log-probability of each token given those before it; NaN for the first. */
+  float[] logProbabilities(int[] ids);
+
+  /**
+   * Perplexity of texts, each encoded by itself. Unless {@link PerplexityOptions#bos()} asks for a BOS in each window, a text has the
+   * special tokens that its tokenizer adds, and later windows begin in the middle of it as they are.
+   *
+   * @throws IllegalArgumentException if no text has two tokens, or a window is longer than the context
+   * @throws dev.lanes.error.UnsupportedRequestException if the model has no LM head, no tokenizer, or no BOS though one is asked for
+   */
+  Perplexity perplexity(List<String> texts, PerplexityOptions options);
+
+  /** Like {@link #perplexity(List, PerplexityOptions)}, for one text's token ids. */
+  Perplexity perplexity(int[] ids, PerplexityOptions options);
+
   /** [tokens][hidden]: the hidden state of every position after the last layer and its norm. */
   float[][] hiddenStates(int[] ids);
 

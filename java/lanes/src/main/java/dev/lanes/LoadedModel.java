@@ -15,6 +15,7 @@ import dev.lanes.token.Tokenizer;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -132,12 +133,52 @@ final class LoadedModel implements LanguageModel {
   public float[][] logits(int[] ids) {
     int[] checked = Check.ids("ids", ids);
     requireForward(checked);
-    if (info.encoder()) {
-      throw new UnsupportedRequestException(config.architecture() + " has no LM head and gives no logits; ask for hidden states");
-    }
+    requireLogits();
     ForwardRequest request = new ForwardRequest(checked, new float[checked.length][config.vocabSize()], null, null);
     run(List.of(request));
     return request.logits();
+  }
+
+  @Override
+  public float[] logProbabilities(int[] ids) {
+    int[] checked = Check.ids("ids", ids);
+    requireForward(checked);
+    requireLogits();
+    float[] all = new float[checked.length];
+    all[0] = Float.NaN;
+    if (checked.length > 1) {
+      int[] tokens = Arrays.copyOf(checked, checked.length - 1);
+      float[] next = new float[tokens.length];
+      run(List.of(new ForwardRequest(tokens, null, null, null,
+          new ForwardRequest.Scores(0, Arrays.copyOfRange(checked, 1, checked.length), next))));
+      System.arraycopy(next, 0, all, 1, next.length);
+    }
+    return all;
+  }
+
+  @Override
+  public Perplexity perplexity(List<String> texts, PerplexityOptions options) {
+    Objects.requireNonNull(texts, "texts is null");
+    Objects.requireNonNull(options, "options is null");
+    requireOpen();
+    for (int i = 0; i < texts.size(); i++) {
+      Objects.requireNonNull(texts.get(i), "texts[" + i + "] is null");
+    }
+    Tokenizer encoder = requireTokenizer();
+    return perplexityOf(texts.stream().map(text -> encoder.encode(text, !options.bos())).toList(), options);
+  }
+
+  @Override
+  public Perplexity perplexity(int[] ids, PerplexityOptions options) {
+    return perplexityOf(List.of(Check.ids("ids", ids)), options);
+  }
+
+  private Perplexity perplexityOf(List<int[]> texts, PerplexityOptions options) {
+    Objects.requireNonNull(options, "options is null");
+    requireOpen();
+    requireLogits();
+    texts.stream().filter(ids -> ids.length > 0).forEach(this::requireIds);
+    return new PerplexityRun(options, info, request -> run(List.of(request))).run(texts);
   }
 
   @Override
@@ -276,6 +317,12 @@ final class LoadedModel implements LanguageModel {
         throw new IllegalArgumentException("token " + i + " has the id " + ids[i] + ", expected less than " + config.vocabSize()
             + ", the size of the model's vocabulary");
       }
+    }
+  }
+
+  private void requireLogits() {
+    if (info.encoder()) {
+      throw new UnsupportedRequestException(config.architecture() + " has no LM head and gives no logits; ask for hidden states");
     }
   }
 

@@ -19,6 +19,7 @@ import picocli.CommandLine.Spec;
       ChatCommand.class,
       EmbedCommand.class,
       NeedleCommand.class,
+      PerplexityCommand.class,
       InspectCommand.class,
       InfoCommand.class,
       BenchCommand.class

@@ -7,6 +7,7 @@ import dev.lanes.LoadOptions;
 import dev.lanes.MemoryFootprint;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
+import dev.lanes.format.ModelConfig;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -64,6 +65,18 @@ final class ModelOptions {
 
   boolean quiet() {
     return quiet;
+  }
+
+  /** The context asked for, or null. */
+  Integer context() {
+    return context;
+  }
+
+  /** Without --context, loads the model with no longer a context than this. */
+  void limitContext(int tokens) {
+    if (context == null) {
+      context = Math.min(tokens, ModelConfig.load(directory()).maxPositions());
+    }
   }
 
   Path directory() {

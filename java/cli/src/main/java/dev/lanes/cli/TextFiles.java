@@ -1,6 +1,7 @@
 package dev.lanes.cli;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -10,6 +11,20 @@ import java.nio.file.Path;
 /** Reads the UTF-8 files that options name. */
 final class TextFiles {
   private TextFiles() {}
+
+  /** The whole text of a file, or of standard input where its name is {@code -}; {@code option} is what to blame. */
+  static String readOrStandardInput(String option, String name) {
+    if (!name.equals("-")) {
+      return read(option, Path.of(name));
+    }
+    try {
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(System.in.readAllBytes())).toString();
+    } catch (CharacterCodingException e) {
+      throw new ExitCode.UserError(option + ": standard input is not UTF-8 text", e);
+    } catch (IOException e) {
+      throw new ExitCode.UserError(option + ": cannot read standard input: " + e.getMessage(), e);
+    }
+  }
 
   /** The whole text of a file; {@code option} is what to blame when it cannot be read. */
   static String read(String option, Path file) {

@@ -63,13 +63,16 @@ final class ForwardSequence extends Sequence {
   }
 
   @Override
-  boolean wantsAllLogits() {
-    return request.logits() != null;
+  int firstLogits() {
+    if (request.logits() != null) {
+      return 0;
+    }
+    return request.scores() != null ? request.scores().from() : count();
   }
 
-  @Override
-  boolean wantsLastLogits() {
-    return false;
+  /** The log-probabilities that are wanted, or null. */
+  ForwardRequest.Scores scores() {
+    return request.scores();
   }
 
   @Override

@@ -106,13 +106,8 @@ final class GenerationSequence extends Sequence {
   }
 
   @Override
-  boolean wantsAllLogits() {
-    return false;
-  }
-
-  @Override
-  boolean wantsLastLogits() {
-    return true;
+  int firstLogits() {
+    return count - 1;
   }
 
   @Override

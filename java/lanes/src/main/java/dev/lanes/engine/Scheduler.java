@@ -183,15 +183,18 @@ final class Scheduler {
       } else if (wanted > 1) {
         wanted = Math.min(wanted, tokensLeft);
       }
-      if (sequence.wantsAllLogits()) {
-        wanted = Math.min(wanted, logitRowsLeft);
+      boolean manyLogits = sequence instanceof ForwardSequence;
+      if (manyLogits) {
+        // Tokens before the first that gives logits are free.
+        wanted = Math.min(wanted, Math.max(0, sequence.firstLogits() - sequence.computed()) + logitRowsLeft);
       }
       boolean chunk = sequence.pending() > 1;
       int granted = wanted == 0 ? 0 : reserve(sequence, wanted);
       if (granted > 0) {
-        slices.add(new Slice(sequence, sequence.computed(), granted));
+        Slice slice = new Slice(sequence, sequence.computed(), granted);
+        slices.add(slice);
         tokensLeft -= chunk ? Math.min(granted, tokensLeft) : 0;
-        logitRowsLeft -= sequence.wantsAllLogits() ? granted : 0;
+        logitRowsLeft -= manyLogits ? slice.logitRows() : 0;
       }
     }
 

@@ -51,11 +51,8 @@ abstract class Sequence {
 
   abstract StepBatch.Hidden hidden();
 
-  /** Whether every token's logits are wanted, not those of the last only. */
-  abstract boolean wantsAllLogits();
-
-  /** Whether the logits of the last token are wanted once all tokens are computed. */
-  abstract boolean wantsLastLogits();
+  /** The first token whose logits are wanted, all after it included; {@link #count()} or more for none. */
+  abstract int firstLogits();
 
   /** Called before the first step that the sequence takes part in. */
   abstract void started(int reusedTokens);

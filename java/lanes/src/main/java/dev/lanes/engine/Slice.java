@@ -8,9 +8,6 @@ package dev.lanes.engine;
 record Slice(Sequence sequence, int from, int count) {
   /** Rows of logits that the slice gives. */
   int logitRows() {
-    if (sequence.wantsAllLogits()) {
-      return count;
-    }
-    return sequence.wantsLastLogits() && from + count == sequence.count() ? 1 : 0;
+    return Math.max(0, Math.min(count, from + count - sequence.firstLogits()));
   }
 }

@@ -145,12 +145,15 @@ final class StepRunner {
     }
   }
 
-  private static void takeRows(List<Slice> slices, int firstForward, int firstLogitRow, StepOutput output, List<Sequence> ended) {
+  private void takeRows(List<Slice> slices, int firstForward, int firstLogitRow, StepOutput output, List<Sequence> ended) {
     int row = slices.subList(0, firstForward).stream().mapToInt(Slice::count).sum();
     int logitRow = firstLogitRow;
     for (Slice slice : slices.subList(firstForward, slices.size())) {
       ForwardSequence sequence = (ForwardSequence) slice.sequence();
       sequence.take(output, slice.from(), slice.count(), row, logitRow);
+      if (sequence.scores() != null && slice.logitRows() > 0) {
+        score(sequence.scores(), output.logits().rows(logitRow, slice.logitRows()), slice.from() + slice.count() - slice.logitRows());
+      }
       row += slice.count();
       logitRow += slice.logitRows();
       sequence.advance(slice.count());
@@ -160,5 +163,21 @@ final class StepRunner {
         sequence.evictUnseen();
       }
     }
+  }
+
+  /** Log-probabilities by way of the likeliest token's: only two logits of a row are copied. */
+  private void score(ForwardRequest.Scores scores, Tensor logits, int firstPosition) {
+    int rows = logits.rows();
+    int[] likeliest = new int[rows];
+    float[] largest = new float[rows];
+    backend.topLogProbabilities(new Op.TopLogProbabilities(logits, 1, likeliest, largest));
+    for (int i = Math.max(0, scores.from() - firstPosition); i < rows; i++) {
+      int next = scores.next()[firstPosition + i];
+      scores.logProbability()[firstPosition + i] = largest[i] + (logit(logits, i, next) - logit(logits, i, likeliest[i]));
+    }
+  }
+
+  private static float logit(Tensor logits, int row, int column) {
+    return logits.view(row, 1, column, 1).toArray()[0];
   }
 }
