@@ -125,10 +125,14 @@ int main(int argc, char** argv) {
     if (!std::strcmp(argv[i], "--clock") && !std::strcmp(argv[i + 1], "cpu")) lanes_bench::UseCpuTime();
     if (!std::strcmp(argv[i], "--isa")) options.isa = !std::strcmp(argv[i + 1], "avx2") ? LANES_ISA_AVX2 : LANES_ISA_AVX512;
   }
-  lanes_runtime_params params = {sizeof params, options.threads, options.isa};
+  lanes_runtime_params params = {};
+  params.size = sizeof params;
+  params.threads = options.threads;
+  params.isa = options.isa;
   lanes_runtime* runtime = nullptr;
   Check(lanes_runtime_create(&params, &runtime));
-  lanes_runtime_info info = {sizeof info, 0, 0, 0};
+  lanes_runtime_info info = {};
+  info.size = sizeof info;
   Check(lanes_get_runtime_info(runtime, &info));
   const Ceilings ceilings = {lanes_bench::PeakFma(info.threads), lanes_bench::PeakBf16(info.threads),
                              lanes_bench::ReadBandwidth(info.threads)};

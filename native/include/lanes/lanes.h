@@ -137,9 +137,12 @@ typedef struct lanes_runtime_params {
   uint64_t size;
   int32_t threads; /* 0: one for each CPU this process may use; the caller's thread is one of them */
   int32_t isa;     /* lanes_isa; UNSUPPORTED when this CPU lacks it */
+  int32_t pin_threads; /* 1: each thread but the caller's stays on a CPU of its own, where the system can do that */
+  int32_t own_pool;    /* 1: threads of its own; 0: runtimes with the same `threads` and `pin_threads` share theirs */
 } lanes_runtime_params;
 
-/* Any thread may call ops of a runtime; calls of several threads take turns. */
+/* Any thread may call ops of a runtime; calls of several threads take turns. So do those of runtimes that share their threads,
+   in slices of about 2 ms while both have work. A runtime of one thread shares nothing. */
 LANES_API int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime** out);
 LANES_API int32_t lanes_runtime_destroy(lanes_runtime* runtime);
 
@@ -148,6 +151,7 @@ typedef struct lanes_runtime_info {
   int32_t threads;
   int32_t isa;      /* lanes_isa in use */
   int32_t bf16_dot; /* 1: LANES_COMPUTE_BF16 uses bfloat16 dot instructions */
+  int32_t pinned;   /* 1: pin_threads was asked for */
 } lanes_runtime_info;
 
 LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info* info);
@@ -157,6 +161,20 @@ LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_run
    Past the last op: INVALID_ARGUMENT. Static storage. */
 LANES_API int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op,
                                           const char** implementation);
+
+/* Where a runtime's time goes, op by op: 1 measures from zero on, 0 stops. Off at first; on, it costs a few readings of the
+   clock an op. Numbers and names of ops are those of lanes_op_implementation. */
+LANES_API int32_t lanes_profile(lanes_runtime* runtime, int32_t enabled);
+
+typedef struct lanes_op_profile {
+  uint64_t size;
+  uint64_t calls;
+  uint64_t nanos;      /* from the check of the arguments to the end of the op */
+  uint64_t wait_nanos; /* of these, the calling thread had nothing left to do and waited for the others */
+  uint64_t idle_nanos; /* sum over the other threads: while work was shared, those that had not come yet or had run dry */
+} lanes_op_profile;
+
+LANES_API int32_t lanes_get_op_profile(lanes_runtime* runtime, int32_t index, lanes_op_profile* profile);
 
 /* ---- Quantized rows -------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* pa
     CheckSequences(p);
     CheckOutput(p, width);
     if (p.tokens == 0) return;
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::attention);
     turn.kernels().attention->run(turn.context(), p);
   });
 }

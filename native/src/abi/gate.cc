@@ -27,7 +27,7 @@ int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params) {
       CheckDisjoint(RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq"), other);
       CheckDisjoint(RegionOf(p.y_scale, p.rows, "y_scale"), other);
     }
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::gate);
     (p.yq != nullptr ? KernelsFor(LANES_ISA_REFERENCE) : turn.kernels()).gate->run(turn.context(), p);
   });
 }

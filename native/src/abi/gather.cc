@@ -31,7 +31,7 @@ int32_t lanes_gather(lanes_runtime* runtime, const lanes_gather_params* params) 
     const Region y = RegionOf(p.y, p.rows, p.cols, p.y_stride, "y");
     CheckDisjoint(y, RegionOf(p.x, p.x_rows, p.cols, p.x_stride, "x"));
     CheckDisjoint(y, RegionOf(p.index, p.rows, "index"));
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::gather);
     Gather(turn.context(), p);
   });
 }
@@ -57,7 +57,7 @@ int32_t lanes_combine(lanes_runtime* runtime, const lanes_combine_params* params
     CheckDisjoint(y, RegionOf(p.index, terms, "index"));
     CheckDisjoint(y, RegionOf(p.weight, terms, "weight"));
     CheckDisjointOrSame(y, RegionOf(p.residual, p.tokens, p.cols, p.residual_stride, "residual"));
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::combine);
     turn.kernels().combine->run(turn.context(), p);
   });
 }

@@ -84,7 +84,7 @@ int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_params* para
     CheckMatrix(p.v, p.v_len, p.tokens, width, p.v_stride, "v");
     CheckSlots(p);
     if (p.tokens == 0) return;
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::kv_write);
     turn.kernels().kv_write->run(turn.context(), p);
   });
 }

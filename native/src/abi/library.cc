@@ -43,6 +43,15 @@ int32_t lanes_fail_allocation(uint64_t nth) {
   return Guard("lanes_fail_allocation", [&] { FailAllocation(nth); });
 }
 
+namespace {
+
+bool CheckedFlag(int32_t value, const char* name) {
+  CheckRange(value, 0, 1, name);
+  return value != 0;
+}
+
+}  // namespace
+
 int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime** out) {
   return Guard("lanes_runtime_create", [&] {
     CheckOut(out, "out");
@@ -54,7 +63,9 @@ int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime**
     if (!IsaAvailable(isa)) ThrowUnsupported("isa %s: this build or this CPU lacks it", IsaName(isa));
     const int cpus = LogicalCpus();
     const int threads = p.threads == 0 ? (cpus < kMaxThreads ? cpus : kMaxThreads) : p.threads;
-    auto runtime = std::make_unique<lanes_runtime>(threads, isa);
+    const bool pinned = CheckedFlag(p.pin_threads, "pin_threads"), own = CheckedFlag(p.own_pool, "own_pool");
+    auto pool = own ? std::make_shared<ThreadPool>(threads, pinned) : ThreadPool::Shared(threads, pinned);
+    auto runtime = std::make_unique<lanes_runtime>(std::move(pool), isa);
     AddHandle(runtime.get(), HandleKind::kRuntime);
     *out = runtime.release();
   });
@@ -76,6 +87,7 @@ int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info*
     value.threads = pinned->context.pool().threads();
     value.isa = pinned->isa;
     value.bf16_dot = pinned->kernels.linear->bf16_dot();
+    value.pinned = pinned->context.pool().pinned();
     WriteResult(info, value, "info");
   });
 }
@@ -89,5 +101,24 @@ int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, con
     if (name == nullptr) ThrowInvalid("index %d: there is no such op", index);
     *op = name;
     *implementation = OpImplementation(index, pinned->isa);
+  });
+}
+
+int32_t lanes_profile(lanes_runtime* runtime, int32_t enabled) {
+  return Guard("lanes_profile", [&] {
+    const Pinned<lanes_runtime> pinned(runtime, "runtime");
+    const bool on = CheckedFlag(enabled, "enabled");
+    std::lock_guard<std::mutex> lock(pinned->turn);
+    pinned->profile = Profile();
+    pinned->profile.on = on;
+  });
+}
+
+int32_t lanes_get_op_profile(lanes_runtime* runtime, int32_t index, lanes_op_profile* profile) {
+  return Guard("lanes_get_op_profile", [&] {
+    const Pinned<lanes_runtime> pinned(runtime, "runtime");
+    if (OpName(index) == nullptr) ThrowInvalid("index %d: there is no such op", index);
+    std::lock_guard<std::mutex> lock(pinned->turn);
+    WriteResult(profile, pinned->profile.ops[index], "profile");
   });
 }

@@ -48,7 +48,7 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
       CheckDisjointOrSame(y, RegionOf(p.residual, p.m, n, p.residual_stride, "residual"));
     }
     if (p.m == 0) return;
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::linear);
     const LinearKernel& kernel = view.dtype == LANES_S8 ? *KernelsFor(LANES_ISA_REFERENCE).linear : *turn.kernels().linear;
     LinearArgs args = {};
     args.weight = view;

@@ -29,7 +29,7 @@ int32_t lanes_rope_table(lanes_runtime* runtime, const lanes_rope_table_params* 
     }
     for (int64_t i = 0; i < p.half; ++i) CheckFinite(p.inverse_frequency[i], "inverse_frequency");
     if (angles == 0) return;
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::rope_table);
     RopeTable(turn.context(), p);
   });
 }
@@ -54,7 +54,7 @@ int32_t lanes_rope(lanes_runtime* runtime, const lanes_rope_params* params) {
     CheckDisjoint(y, RegionOf(p.cos, angles, "cos"));
     CheckDisjoint(y, RegionOf(p.sin, angles, "sin"));
     if (p.tokens == 0) return;
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::rope);
     turn.kernels().rope->run(turn.context(), p);
   });
 }

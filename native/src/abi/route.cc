@@ -20,7 +20,7 @@ int32_t lanes_route(lanes_runtime* runtime, const lanes_route_params* params) {
     CheckDisjoint(expert, logits);
     CheckDisjoint(weight, logits);
     CheckDisjoint(expert, weight);
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::route);
     Route(turn.context(), p);
   });
 }

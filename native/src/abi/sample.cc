@@ -67,7 +67,7 @@ int32_t lanes_sample(lanes_runtime* runtime, const lanes_sample_params* params) 
       CheckDisjoint(out, RegionOf(p.seen, static_cast<int64_t>(p.seen_len), "seen"));
     }
     CheckDisjoint(token, log_probability);
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::sample);
     Sample(turn.context(), *turn.kernels().sample, p);
   });
 }
@@ -90,7 +90,7 @@ int32_t lanes_top_log_probabilities(lanes_runtime* runtime, const lanes_top_log_
     CheckDisjoint(token, logits);
     CheckDisjoint(log_probability, logits);
     CheckDisjoint(token, log_probability);
-    const Turn turn(*pinned);
+    const Turn turn(*pinned, OpId::top_log_probabilities);
     TopLogProbabilities(turn.context(), *turn.kernels().sample, p);
   });
 }

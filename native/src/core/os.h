@@ -16,6 +16,10 @@ int OsProcessId();
 // Shows in debuggers and profilers; at most 15 characters.
 void OsNameThread(const char* name);
 
+// Keeps the calling thread on the CPU with this number among those that the process may run on; does nothing where the system
+// cannot, or has no such CPU.
+void OsPinThread(int cpu);
+
 // Threads that are started while one lives take none of the process's signals.
 class OsSignalsBlocked {
  public:

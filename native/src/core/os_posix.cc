@@ -24,20 +24,50 @@ uint64_t PageBytes() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
 
-int OsCpus() {
 #if defined(__linux__)
+namespace {
+
+// CPUs that the calling thread may run on, ascending; none when the system does not say.
+std::vector<int> AllowedCpus() {
+  std::vector<int> cpus;
   // Machines with more CPUs than cpu_set_t holds need a wider set.
-  for (int bits = 1024; bits <= 65536; bits *= 4) {
+  for (int bits = 1024; bits <= 65536 && cpus.empty(); bits *= 4) {
     cpu_set_t* set = CPU_ALLOC(bits);
     if (set == nullptr) break;
-    const bool known = sched_getaffinity(0, CPU_ALLOC_SIZE(bits), set) == 0;
-    const int cpus = known ? CPU_COUNT_S(CPU_ALLOC_SIZE(bits), set) : 0;
+    const size_t bytes = CPU_ALLOC_SIZE(bits);
+    if (sched_getaffinity(0, bytes, set) == 0) {
+      for (int cpu = 0; cpu < bits; ++cpu) {
+        if (CPU_ISSET_S(cpu, bytes, set)) cpus.push_back(cpu);
+      }
+    }
     CPU_FREE(set);
-    if (cpus > 0) return cpus;
   }
-#endif
-  return std::max(0, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+  return cpus;
 }
+
+}  // namespace
+
+int OsCpus() {
+  const int cpus = static_cast<int>(AllowedCpus().size());
+  return cpus > 0 ? cpus : std::max(0, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+}
+
+void OsPinThread(int cpu) {
+  const std::vector<int> cpus = AllowedCpus();
+  if (cpu < 0 || cpu >= static_cast<int>(cpus.size())) return;
+  const int bits = cpus[cpu] + 1;
+  cpu_set_t* set = CPU_ALLOC(bits);
+  if (set == nullptr) return;
+  CPU_ZERO_S(CPU_ALLOC_SIZE(bits), set);
+  CPU_SET_S(cpus[cpu], CPU_ALLOC_SIZE(bits), set);
+  pthread_setaffinity_np(pthread_self(), CPU_ALLOC_SIZE(bits), set);
+  CPU_FREE(set);
+}
+#else
+int OsCpus() { return std::max(0, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN))); }
+
+void OsPinThread(int) {}
+#endif
 
 int OsProcessId() { return static_cast<int>(getpid()); }
 

@@ -18,6 +18,17 @@ int OsProcessId() { return static_cast<int>(GetCurrentProcessId()); }
 
 void OsNameThread(const char*) {}
 
+void OsPinThread(int cpu) {
+  DWORD_PTR mine = 0, all = 0;
+  if (!GetProcessAffinityMask(GetCurrentProcess(), &mine, &all)) return;
+  for (DWORD_PTR bit = 1; bit != 0; bit <<= 1) {
+    if ((mine & bit) != 0 && cpu-- == 0) {
+      SetThreadAffinityMask(GetCurrentThread(), bit);
+      return;
+    }
+  }
+}
+
 // Windows has no signals that a thread could take.
 OsSignalsBlocked::OsSignalsBlocked() {}
 OsSignalsBlocked::~OsSignalsBlocked() {}

@@ -2,6 +2,8 @@
 #ifndef LANES_CORE_RUNTIME_H_
 #define LANES_CORE_RUNTIME_H_
 
+#include <chrono>
+#include <memory>
 #include <mutex>
 
 #include "core/memory.h"
@@ -14,39 +16,57 @@ namespace lanes {
 // The threads and the scratch memory of one runtime, as kernels see them through core/parallel.h.
 class OpContext {
  public:
-  explicit OpContext(int threads) : pool_(threads) {}
-  ThreadPool& pool() { return pool_; }
-  const ThreadPool& pool() const { return pool_; }
+  explicit OpContext(std::shared_ptr<ThreadPool> pool) : pool_(std::move(pool)) {}
+  ThreadPool& pool() { return *pool_; }
+  const ThreadPool& pool() const { return *pool_; }
   void* Scratch(int64_t bytes);
 
  private:
-  ThreadPool pool_;
+  const std::shared_ptr<ThreadPool> pool_;
   Block scratch_;
+};
+
+// What ops took since profiling was switched on.
+struct Profile {
+  bool on = false;
+  lanes_op_profile ops[kOpCount] = {};
 };
 
 }  // namespace lanes
 
 struct lanes_runtime {
-  lanes_runtime(int threads, int32_t isa_in) : isa(isa_in), kernels(lanes::KernelsFor(isa_in)), context(threads) {}
+  lanes_runtime(std::shared_ptr<lanes::ThreadPool> pool, int32_t isa_in)
+      : isa(isa_in), kernels(lanes::KernelsFor(isa_in)), context(std::move(pool)) {}
 
   const int32_t isa;
   const lanes::KernelSet kernels;
   lanes::OpContext context;
+  lanes::Profile profile;
+  // Of callers of this runtime, who share its scratch memory; the pool's turns are among runtimes.
   std::mutex turn;
 };
 
 namespace lanes {
 
-// An op's exclusive use of a runtime.
+// An op's exclusive use of a runtime and of its threads.
 class Turn {
  public:
-  explicit Turn(lanes_runtime& runtime) : lock_(runtime.turn), runtime_(runtime) {}
+  Turn(lanes_runtime& runtime, OpId op);
+  ~Turn();
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
   OpContext& context() const { return runtime_.context; }
   const KernelSet& kernels() const { return runtime_.kernels; }
 
  private:
-  std::lock_guard<std::mutex> lock_;
+  using Clock = std::chrono::steady_clock;
+
+  const std::lock_guard<std::mutex> lock_;
   lanes_runtime& runtime_;
+  const OpId op_;
+  const bool timed_;
+  Clock::time_point begin_;
+  ThreadPool::Lost lost_;
 };
 
 }  // namespace lanes

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
+#include <mutex>
 #include <system_error>
+#include <tuple>
 
 #include "core/cpu_features.h"
 #include "core/error.h"
@@ -14,9 +17,14 @@
 namespace lanes {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 // Long enough to bridge the gap between two ops of a step, short enough that an idle pool costs nothing.
 constexpr std::chrono::microseconds kSpinTime(60);
+// From here on a spinning thread lets others have its CPU between two looks.
+constexpr std::chrono::microseconds kYieldTime(20);
 constexpr int kPausesPerClockRead = 32;
+constexpr int kPausesBeforeYield = 2000;
 
 inline void Pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -26,13 +34,14 @@ inline void Pause() {
 #endif
 }
 
+uint64_t Nanos(Clock::duration time) {
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(time).count());
+}
+
 }  // namespace
 
-ThreadPool::ThreadPool(int threads)
-    : threads_(threads),
-      process_(OsProcessId()),
-      spin_(threads <= LogicalCpus()),
-      shares_(new Share[threads]) {
+ThreadPool::ThreadPool(int threads, bool pinned)
+    : threads_(threads), process_(OsProcessId()), cpus_(LogicalCpus()), pinned_(pinned), shares_(new Share[threads]) {
   // Signals belong to the threads of the program (the JVM uses many); ours take none.
   const OsSignalsBlocked blocked;
   try {
@@ -51,6 +60,26 @@ ThreadPool::ThreadPool(int threads)
 }
 
 ThreadPool::~ThreadPool() { Stop(); }
+
+std::shared_ptr<ThreadPool> ThreadPool::Shared(int threads, bool pinned) {
+  // A single thread has nothing to share, and callers need not take turns.
+  if (threads == 1) return std::make_shared<ThreadPool>(threads, pinned);
+  struct Pools {
+    std::mutex mutex;
+    std::map<std::tuple<int, int, bool>, std::weak_ptr<ThreadPool>> live;
+  };
+  // Never destroyed: runtimes may be used by threads that outlive static destructors.
+  static Pools& pools = *new Pools;
+  std::lock_guard<std::mutex> lock(pools.mutex);
+  // The threads of a pool do not follow a fork.
+  std::weak_ptr<ThreadPool>& known = pools.live[{OsProcessId(), threads, pinned}];
+  std::shared_ptr<ThreadPool> pool = known.lock();
+  if (pool == nullptr) {
+    pool = std::make_shared<ThreadPool>(threads, pinned);
+    known = pool;
+  }
+  return pool;
+}
 
 void ThreadPool::Stop() {
   if (OsProcessId() != process_) {
@@ -71,6 +100,7 @@ void ThreadPool::Run(int64_t items, int64_t grain, ParallelBody body, const void
   grain = std::max<int64_t>(grain, 1);
   const int64_t pieces = CeilDiv(items, grain);
   if (pieces == 1 || threads_ == 1) {
+    // The caller alone: nobody is woken.
     for (int64_t begin = 0; begin < items; begin += grain) body(argument, begin, std::min(items, begin + grain), 0);
     return;
   }
@@ -84,12 +114,42 @@ void ThreadPool::Run(int64_t items, int64_t grain, ParallelBody body, const void
   }
   // Nobody is inside and the job is closed: only this thread changes state_ now.
   const uint32_t number = (state_.load(std::memory_order_relaxed) & ~(kInside | kOpen)) + kNumber;
+  if (!timing_) {
+    state_.store(number | kOpen);
+    Wake();
+    Work(0);
+    Join();
+    return;
+  }
+  for (int worker = 1; worker < threads_; ++worker) shares_[worker].busy = 0;
+  const Clock::time_point begin = Clock::now();
   state_.store(number | kOpen);
-  state_.notify_all();
+  Wake();
   Work(0);
+  const Clock::time_point done = Clock::now();
+  Join();
+  const Clock::time_point end = Clock::now();
+  lost_.wait += Nanos(end - done);
+  for (int worker = 1; worker < threads_; ++worker) {
+    const uint64_t total = Nanos(end - begin);
+    lost_.idle += total - std::min(total, shares_[worker].busy);
+  }
+}
+
+void ThreadPool::Wake() {
+  if (threads_ <= cpus_) {
+    state_.notify_all();
+    return;
+  }
+  // More threads than the machine can run at once would only take the CPU from each other.
+  for (int i = 1; i < std::max(cpus_, 2); ++i) state_.notify_one();
+}
+
+// Closes the job and waits for those inside.
+void ThreadPool::Join() {
   uint32_t state = state_.fetch_and(~kOpen, std::memory_order_acq_rel);
   for (int spins = 0; (state & kInside) != 0; ++spins) {
-    if (spins < 2000) {
+    if (spins < kPausesBeforeYield) {
       Pause();
     } else {
       std::this_thread::yield();
@@ -110,39 +170,53 @@ void ThreadPool::Work(int worker) {
   }
 }
 
+void ThreadPool::TimedWork(int worker) {
+  const Clock::time_point begin = Clock::now();
+  Work(worker);
+  shares_[worker].busy = Nanos(Clock::now() - begin);
+}
+
+// True when there may be a job to look at; false after kSpinTime.
+bool ThreadPool::SpinForJob(uint32_t seen) const {
+  const Clock::time_point begin = Clock::now();
+  while (true) {
+    for (int i = 0; i < kPausesPerClockRead; ++i) {
+      Pause();
+      if (IsNewJob(state_.load(std::memory_order_acquire), seen)) return true;
+    }
+    if (stopping_.load(std::memory_order_relaxed)) return true;
+    const Clock::duration spent = Clock::now() - begin;
+    if (spent >= kSpinTime) return false;
+    if (spent >= kYieldTime) std::this_thread::yield();
+  }
+}
+
 void ThreadPool::WorkerLoop(int worker) {
   char name[16];
   snprintf(name, sizeof name, "lanes-%d", worker);
   OsNameThread(name);
+  if (pinned_ && threads_ <= cpus_) OsPinThread(worker);
   uint32_t seen = 0;
   while (true) {
     uint32_t state = state_.load(std::memory_order_acquire);
     if (stopping_.load(std::memory_order_acquire)) return;
-    const uint32_t number = state & ~(kInside | kOpen);
-    if ((state & kOpen) != 0 && number != seen) {
+    if (IsNewJob(state, seen)) {
+      const uint32_t number = state & ~(kInside | kOpen);
       // Entering counts only while the job is open: the exchange fails when it has been closed meanwhile.
       if (state_.compare_exchange_weak(state, state + 1, std::memory_order_acq_rel)) {
         seen = number;
-        Work(worker);
+        if (timing_) {
+          TimedWork(worker);
+        } else {
+          Work(worker);
+        }
         state_.fetch_sub(1, std::memory_order_release);
       }
       continue;
     }
-    if (spin_) {
-      const auto deadline = std::chrono::steady_clock::now() + kSpinTime;
-      bool changed = false;
-      while (!changed && std::chrono::steady_clock::now() < deadline) {
-        for (int i = 0; i < kPausesPerClockRead && !changed; ++i) {
-          Pause();
-          const uint32_t now = state_.load(std::memory_order_acquire);
-          changed = (now & kOpen) != 0 && (now & ~(kInside | kOpen)) != seen;
-        }
-        changed = changed || stopping_.load(std::memory_order_relaxed);
-      }
-      if (changed) continue;
-    }
+    if (threads_ <= cpus_ && SpinForJob(seen)) continue;
     state = state_.load(std::memory_order_acquire);
-    if ((state & kOpen) != 0 && (state & ~(kInside | kOpen)) != seen) continue;
+    if (IsNewJob(state, seen)) continue;
     if (stopping_.load(std::memory_order_acquire)) return;
     state_.wait(state, std::memory_order_acquire);
   }

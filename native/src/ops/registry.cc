@@ -71,13 +71,13 @@ const char* const kOpNames[] = {
 #define LANES_NAME(op, Kernel) #op,
     LANES_FOR_EACH_OP(LANES_NAME)
 #undef LANES_NAME
+#define LANES_NAME(op) #op,
+    LANES_FOR_EACH_PORTABLE_OP(LANES_NAME)
+#undef LANES_NAME
 };
 
-// Ops of a few instructions for each element of their small inputs: one implementation serves every ISA.
-const char* const kPlainOpNames[] = {"rope_table", "route", "gather", "top_log_probabilities"};
-
-constexpr int32_t kOps = sizeof kOpNames / sizeof kOpNames[0];
-constexpr int32_t kPlainOps = sizeof kPlainOpNames / sizeof kPlainOpNames[0];
+// Those with kernels come first.
+constexpr int32_t kKernelOps = sizeof(KernelSet) / sizeof(void*);
 
 const Implementation& Find(int32_t isa) {
   for (const Implementation& implementation : kImplementations) {
@@ -90,11 +90,10 @@ const Implementation& Find(int32_t isa) {
 
 KernelSet KernelsFor(int32_t isa) { return Find(isa).kernels; }
 
-const char* OpName(int32_t index) {
-  if (index < 0 || index >= kOps + kPlainOps) return nullptr;
-  return index < kOps ? kOpNames[index] : kPlainOpNames[index - kOps];
-}
+const char* OpName(int32_t index) { return index < 0 || index >= kOpCount ? nullptr : kOpNames[index]; }
 
-const char* OpImplementation(int32_t index, int32_t isa) { return index < kOps ? IsaName(Find(isa).isa) : "portable"; }
+const char* OpImplementation(int32_t index, int32_t isa) {
+  return index < kKernelOps ? IsaName(Find(isa).isa) : "portable";
+}
 
 }  // namespace lanes

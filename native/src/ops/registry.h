@@ -32,7 +32,26 @@
   X(combine, CombineKernel)     \
   X(sample, SampleKernel)
 
+// Ops of a few instructions for each element of their small inputs: one implementation serves every ISA.
+#define LANES_FOR_EACH_PORTABLE_OP(X) \
+  X(rope_table)                       \
+  X(route)                            \
+  X(gather)                           \
+  X(top_log_probabilities)
+
 namespace lanes {
+
+// Numbers of the ops, as lanes_op_implementation counts them; the names are those of the header's functions.
+enum class OpId : int32_t {
+#define LANES_OP_ID(op, Kernel) op,
+  LANES_FOR_EACH_OP(LANES_OP_ID)
+#undef LANES_OP_ID
+#define LANES_OP_ID(op) op,
+  LANES_FOR_EACH_PORTABLE_OP(LANES_OP_ID)
+#undef LANES_OP_ID
+  kCount
+};
+inline constexpr int32_t kOpCount = static_cast<int32_t>(OpId::kCount);
 
 // One implementation of each op.
 struct KernelSet {

@@ -1,5 +1,6 @@
 package dev.lanes;
 
+import dev.lanes.engine.ModelProfile;
 import dev.lanes.token.Tokenizer;
 import java.util.List;
 import java.util.Objects;
@@ -123,6 +124,15 @@ public interface LanguageModel extends AutoCloseable {
   Optional<Tokenizer> tokenizer();
 
   ModelInfo info();
+
+  /**
+   * Where the time of this model's steps went, op by op, since it was loaded or since {@link #resetProfile}; empty unless it was loaded
+   * with {@link LoadOptions#profile()}.
+   */
+  Optional<ModelProfile> profile();
+
+  /** Forgets the steps so far; does nothing without {@link LoadOptions#profile()}. */
+  void resetProfile();
 
   /**
    * Cancels what runs, waits until it has stopped, and gives all memory back. Closing twice does nothing; streams of a closed model end

@@ -24,6 +24,9 @@ public final class LoadOptions {
   private final int stepTokens;
   private final int maxBatch;
   private final boolean prefixCache;
+  private final boolean pinnedThreads;
+  private final boolean ownThreads;
+  private final boolean profile;
   private final LoadProgress progress;
 
   private LoadOptions(Builder builder) {
@@ -40,6 +43,9 @@ public final class LoadOptions {
     stepTokens = builder.stepTokens;
     maxBatch = builder.maxBatch;
     prefixCache = builder.prefixCache;
+    pinnedThreads = builder.pinnedThreads;
+    ownThreads = builder.ownThreads;
+    profile = builder.profile;
     progress = builder.progress;
   }
 
@@ -115,6 +121,21 @@ public final class LoadOptions {
     return prefixCache;
   }
 
+  /** Whether each native thread but the engine's stays on a CPU of its own. */
+  public boolean pinnedThreads() {
+    return pinnedThreads;
+  }
+
+  /** Whether the model has native threads to itself. */
+  public boolean ownThreads() {
+    return ownThreads;
+  }
+
+  /** Whether the time of steps is measured op by op. */
+  public boolean profile() {
+    return profile;
+  }
+
   public LoadProgress progress() {
     return progress;
   }
@@ -137,6 +158,9 @@ public final class LoadOptions {
     private int stepTokens = 512;
     private int maxBatch = 64;
     private boolean prefixCache = true;
+    private boolean pinnedThreads;
+    private boolean ownThreads;
+    private boolean profile;
     private LoadProgress progress = (done, total) -> {};
 
     private Builder() {}
@@ -225,6 +249,31 @@ public final class LoadOptions {
 
     public Builder prefixCache(boolean value) {
       prefixCache = value;
+      return this;
+    }
+
+    /**
+     * Whether each native thread but the engine's stays on a CPU of its own, where the system can do that and has as many. Off unless
+     * asked for: it helps on a machine that does nothing else, and harms where other programs want the same CPUs.
+     */
+    public Builder pinnedThreads(boolean value) {
+      pinnedThreads = value;
+      return this;
+    }
+
+    /**
+     * Whether the model has native threads to itself. Otherwise models with the same number of threads share them and take turns, so
+     * that several models in one JVM do not ask for more CPUs than one. Models that shall run at the same time on different CPUs need
+     * threads of their own, and fewer each.
+     */
+    public Builder ownThreads(boolean value) {
+      ownThreads = value;
+      return this;
+    }
+
+    /** Whether the time of steps is measured op by op, for {@link LanguageModel#profile()}. It costs a percent or two of small models. */
+    public Builder profile(boolean value) {
+      profile = value;
       return this;
     }
 

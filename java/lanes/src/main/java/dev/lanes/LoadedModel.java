@@ -6,6 +6,7 @@ import dev.lanes.context.ContextPlan;
 import dev.lanes.engine.Engine;
 import dev.lanes.engine.ForwardRequest;
 import dev.lanes.engine.GenerationRequest;
+import dev.lanes.engine.ModelProfile;
 import dev.lanes.engine.Sampling;
 import dev.lanes.error.ContextOverflowException;
 import dev.lanes.error.UnsupportedRequestException;
@@ -209,6 +210,18 @@ final class LoadedModel implements LanguageModel {
   @Override
   public ModelInfo info() {
     return info;
+  }
+
+  @Override
+  public Optional<ModelProfile> profile() {
+    requireOpen();
+    return resources.engine.profile();
+  }
+
+  @Override
+  public void resetProfile() {
+    requireOpen();
+    resources.engine.resetProfile();
   }
 
   @Override

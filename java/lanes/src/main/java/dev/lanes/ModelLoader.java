@@ -4,6 +4,7 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
 import dev.lanes.backend.KvPages;
+import dev.lanes.backend.ProfiledBackend;
 import dev.lanes.cache.KvCache;
 import dev.lanes.engine.Engine;
 import dev.lanes.engine.EngineConfig;
@@ -72,7 +73,8 @@ final class ModelLoader {
     resources.tokenizer = tokenizer.orElse(null);
     ChatRenderer chat = new ChatRenderer(directory, tokenizerConfig);
 
-    resources.backend = resources.hold(openBackend());
+    Backend backend = resources.hold(openBackend());
+    resources.backend = options.profile() ? new ProfiledBackend(backend) : backend;
     MemoryFootprint memory;
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       ModelFootprint footprint = ModelFootprint.of(checkpoint, config, resources.backend, modelOptions());
@@ -104,7 +106,10 @@ final class ModelLoader {
     if (!options.isa().equals("auto")) {
       backend = backend.withIsa(BackendOptions.Isa.valueOf(options.isa().toUpperCase(Locale.ROOT)));
     }
-    return Backends.open(backend);
+    if (options.pinnedThreads()) {
+      backend = backend.withPinned(true);
+    }
+    return Backends.open(backend.withOwnThreads(options.ownThreads()));
   }
 
   private ModelOptions modelOptions() {

@@ -9,6 +9,8 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
 import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
+import dev.lanes.engine.ModelProfile;
 import dev.lanes.format.SyntheticModel;
 import java.io.IOException;
 import java.nio.file.FileVisitResult;
@@ -122,6 +124,12 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact", description = "See lanes generate --help.")
     private Compute compute;
 
+    @Option(names = "--kv-dtype", paramLabel = "f32|bf16", defaultValue = "f32", description = "Element type of keys and values.")
+    private DType cacheType;
+
+    @Option(names = "--profile", description = "Also print where the time of a step goes: each op, calls, waiting threads.")
+    private boolean profile;
+
     Model(Console console) {
       this.console = console;
     }
@@ -151,8 +159,8 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void measure(Path directory, SyntheticModel shape) {
-      LoadOptions options = LoadOptions.builder().threads(common.threads).compute(compute).prefixCache(false)
-          .cacheTokens(promptTokens + outputTokens).build();
+      LoadOptions options = LoadOptions.builder().threads(common.threads).compute(compute).cacheType(cacheType)
+          .prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile).build();
       double[] prefill = new double[rounds];
       double[] decode = new double[rounds];
       long start = System.nanoTime();
@@ -162,6 +170,7 @@ final class BenchCommand implements Callable<Integer> {
         int[] prompt = new SplittableRandom(1).ints(promptTokens, 0, shape.vocabulary()).toArray();
         GenerationOptions generation = GenerationOptions.builder().maxTokens(outputTokens).ignoreEos(true).build();
         model.generate(prompt, generation);
+        model.resetProfile();
         for (int i = 0; i < rounds; i++) {
           Generation result = model.generate(prompt, generation);
           prefill[i] = result.stats().prefillTokensPerSecond();
@@ -174,9 +183,17 @@ final class BenchCommand implements Callable<Integer> {
             Measurement.of(name + " decode " + outputTokens + " after " + promptTokens, "tokens/s", decode));
         if (!common.json) {
           results.forEach(result -> result.print(console));
+          model.profile().ifPresent(this::print);
         }
         finish(console, common, results);
       }
+    }
+
+    private void print(ModelProfile steps) {
+      console.line("%nprefill, steps of %.0f tokens", steps.prefill().tokens() / (double) Math.max(1, steps.prefill().steps()));
+      steps.prefill().table().forEach(line -> console.line("%s", line));
+      console.line("%ndecode");
+      steps.decode().table().forEach(line -> console.line("%s", line));
     }
 
     private static void delete(Path directory) throws IOException {

@@ -56,9 +56,10 @@ final class InfoCommand implements Callable<Integer> {
     List<Candidate> candidates = new ArrayList<>();
     for (BackendOptions.Isa isa : new BackendOptions.Isa[] {
         BackendOptions.Isa.AVX512, BackendOptions.Isa.AVX2, BackendOptions.Isa.REFERENCE}) {
-      candidates.add(candidate("cpu " + isa.name().toLowerCase(Locale.ROOT), new BackendOptions(BackendOptions.Device.CPU, 0, isa)));
+      candidates.add(candidate("cpu " + isa.name().toLowerCase(Locale.ROOT),
+          BackendOptions.defaults().withDevice(BackendOptions.Device.CPU).withIsa(isa)));
     }
-    candidates.add(candidate("reference (Java)", new BackendOptions(BackendOptions.Device.REFERENCE, 0, BackendOptions.Isa.AUTO)));
+    candidates.add(candidate("reference (Java)", BackendOptions.defaults().withDevice(BackendOptions.Device.REFERENCE)));
     if (json) {
       console.json(json(chosen, candidates));
     } else {

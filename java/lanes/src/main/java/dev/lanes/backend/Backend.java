@@ -1,5 +1,7 @@
 package dev.lanes.backend;
 
+import java.util.Map;
+
 /**
  * Where the arithmetic happens: memory and one method an op. Results of an op do not depend on the number of threads, on which
  * rows share a call, or on where pages lie. Ops may be called from any thread, one at a time.
@@ -29,6 +31,14 @@ public interface Backend extends AutoCloseable {
   MemoryStats memory();
 
   void resetMemoryPeak();
+
+  /** Switches the kernels' own clocks on, from zero, or off. A backend that has none does nothing. */
+  default void measureKernels(boolean on) {}
+
+  /** What each op's kernels took since {@link #measureKernels} switched their clocks on; empty where there are none. */
+  default Map<String, KernelTime> kernelTimes() {
+    return Map.of();
+  }
 
   void embed(Op.Embed op);
 

@@ -9,8 +9,11 @@ import java.util.Objects;
  * @param device the kind of backend
  * @param threads threads that share an op; 0 for one per CPU
  * @param isa which of the native kernels' instruction sets; the Java backend has none
+ * @param pinned whether each native thread but the caller's stays on a CPU of its own, where the system can do that
+ * @param ownThreads whether the backend has native threads to itself; otherwise backends with the same {@code threads} and
+ *     {@code pinned} share theirs and take turns, so that several models do not ask for more CPUs than one
  */
-public record BackendOptions(Device device, int threads, Isa isa) {
+public record BackendOptions(Device device, int threads, Isa isa, boolean pinned, boolean ownThreads) {
   /** Where ops run. */
   public enum Device {
     /** The native kernels; where they cannot be loaded, the Java reference. */
@@ -34,6 +37,11 @@ public record BackendOptions(Device device, int threads, Isa isa) {
   /** Threads that can be asked for. */
   public static final int MAX_THREADS = 1024;
 
+  /** With threads that are shared, and not pinned. */
+  public BackendOptions(Device device, int threads, Isa isa) {
+    this(device, threads, isa, false, false);
+  }
+
   public BackendOptions {
     Objects.requireNonNull(device, "device");
     Objects.requireNonNull(isa, "isa");
@@ -43,26 +51,44 @@ public record BackendOptions(Device device, int threads, Isa isa) {
   }
 
   /**
-   * What the system properties {@code dev.lanes.backend} (auto, cpu, reference), {@code dev.lanes.threads} and
-   * {@code dev.lanes.isa} (auto, avx512, avx2, reference) say; auto where they are not set.
+   * What the system properties {@code dev.lanes.backend} (auto, cpu, reference), {@code dev.lanes.threads},
+   * {@code dev.lanes.isa} (auto, avx512, avx2, reference) and {@code dev.lanes.pinned} (true, false) say; auto and false where they are
+   * not set.
    *
    * @throws IllegalArgumentException if one of them has another value
    */
   public static BackendOptions defaults() {
     return new BackendOptions(
-        named(Device.class, "dev.lanes.backend"), number("dev.lanes.threads"), named(Isa.class, "dev.lanes.isa"));
+        named(Device.class, "dev.lanes.backend"), number("dev.lanes.threads"), named(Isa.class, "dev.lanes.isa"),
+        flag("dev.lanes.pinned"), false);
   }
 
   public BackendOptions withDevice(Device value) {
-    return new BackendOptions(value, threads, isa);
+    return new BackendOptions(value, threads, isa, pinned, ownThreads);
   }
 
   public BackendOptions withThreads(int value) {
-    return new BackendOptions(device, value, isa);
+    return new BackendOptions(device, value, isa, pinned, ownThreads);
   }
 
   public BackendOptions withIsa(Isa value) {
-    return new BackendOptions(device, threads, value);
+    return new BackendOptions(device, threads, value, pinned, ownThreads);
+  }
+
+  public BackendOptions withPinned(boolean value) {
+    return new BackendOptions(device, threads, isa, value, ownThreads);
+  }
+
+  public BackendOptions withOwnThreads(boolean value) {
+    return new BackendOptions(device, threads, isa, pinned, value);
+  }
+
+  private static boolean flag(String property) {
+    String value = System.getProperty(property, "false");
+    if (!value.equals("true") && !value.equals("false")) {
+      throw new IllegalArgumentException("the system property " + property + " is \"" + value + "\": expected true or false");
+    }
+    return value.equals("true");
   }
 
   private static <E extends Enum<E>> E named(Class<E> type, String property) {

@@ -1,9 +1,11 @@
 package dev.lanes.engine;
 
 import dev.lanes.backend.Backend;
+import dev.lanes.backend.ProfiledBackend;
 import dev.lanes.cache.KvCache;
 import dev.lanes.error.GenerationFailedException;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -29,6 +31,8 @@ public final class Engine implements AutoCloseable {
   private final Scheduler scheduler;
   private final StepRunner runner;
   private final LinkedBlockingQueue<Object> inbox = new LinkedBlockingQueue<>();
+  /** Null when nobody asked where the time goes. */
+  private final StepProfiler profiler;
   private final Thread thread;
   private final Object lock = new Object();
   private State state = State.OPEN;
@@ -39,7 +43,7 @@ public final class Engine implements AutoCloseable {
   /**
    * Starts the engine's thread.
    *
-   * @param backend samples
+   * @param backend samples; steps are profiled when it is a {@link ProfiledBackend}
    * @param model computes steps
    */
   public Engine(EngineConfig config, Backend backend, StepFunction model, KvCache cache) {
@@ -48,6 +52,7 @@ public final class Engine implements AutoCloseable {
     this.cache = cache;
     scheduler = new Scheduler(cache, config);
     runner = new StepRunner(model, cache, backend);
+    profiler = backend instanceof ProfiledBackend profiled ? new StepProfiler(profiled) : null;
     thread = new Thread(this::run, "lanes-engine-" + NUMBER.incrementAndGet());
     thread.setDaemon(true);
     thread.start();
@@ -117,6 +122,18 @@ public final class Engine implements AutoCloseable {
         cache.stats());
   }
 
+  /** Where the time of steps went since the start or the last {@link #resetProfile}; empty when the backend is not profiled. */
+  public Optional<ModelProfile> profile() {
+    return Optional.ofNullable(profiler).map(StepProfiler::profile);
+  }
+
+  /** Forgets the steps so far. */
+  public void resetProfile() {
+    if (profiler != null) {
+      profiler.reset();
+    }
+  }
+
   /** Cancels everything and waits until the engine's thread has ended. Closing twice does nothing. */
   @Override
   public void close() {
@@ -169,7 +186,11 @@ public final class Engine implements AutoCloseable {
 
   /** Takes new requests from the inbox, waits for one when there is nothing to do. False when the engine is to end. */
   private boolean receive() throws InterruptedException {
-    Object message = scheduler.isIdle() ? inbox.take() : inbox.poll();
+    boolean idle = scheduler.isIdle();
+    Object message = idle ? inbox.take() : inbox.poll();
+    if (idle && profiler != null) {
+      profiler.begin();
+    }
     while (message != null) {
       if (message instanceof Sequence sequence) {
         scheduler.add(sequence);
@@ -195,5 +216,8 @@ public final class Engine implements AutoCloseable {
       }
     }
     steps++;
+    if (profiler != null) {
+      profiler.end(slices);
+    }
   }
 }

@@ -5,6 +5,7 @@ import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.Forgotten;
+import dev.lanes.backend.KernelTime;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.MemoryStats;
 import dev.lanes.backend.MemoryTag;
@@ -164,6 +165,26 @@ public final class CpuBackend implements Backend {
   @Override
   public void resetMemoryPeak() {
     Status.check(lanes.lanes_reset_memory_peak());
+  }
+
+  @Override
+  public void measureKernels(boolean on) {
+    lock();
+    try {
+      runtime.measureKernels(on);
+    } finally {
+      unlock();
+    }
+  }
+
+  @Override
+  public Map<String, KernelTime> kernelTimes() {
+    lock();
+    try {
+      return runtime.kernelTimes();
+    } finally {
+      unlock();
+    }
   }
 
   void pack(CpuWeight weight, PackedWeight.Part part) {

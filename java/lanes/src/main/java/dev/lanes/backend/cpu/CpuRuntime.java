@@ -3,12 +3,16 @@ package dev.lanes.backend.cpu;
 import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Forgotten;
+import dev.lanes.backend.KernelTime;
 import dev.lanes.kernels.CpuFeatures;
+import dev.lanes.kernels.OpProfile;
 import dev.lanes.kernels.RuntimeHandle;
 import dev.lanes.kernels.RuntimeInfo;
 import dev.lanes.kernels.RuntimeParams;
 import dev.lanes.kernels.global.lanes;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.BytePointer;
 
@@ -18,19 +22,25 @@ final class CpuRuntime implements Forgotten.Resource {
   private final RuntimeHandle handle;
   private final Calls calls;
   private final BackendInfo info;
+  /** Names of the native ops, by number. */
+  private final List<String> ops;
+  private boolean measuring;
   private boolean closed;
 
   private CpuRuntime(Resource.Owner owner, RuntimeHandle handle) {
     this.owner = owner;
     this.handle = handle;
     this.calls = new Calls(owner, handle);
-    this.info = readInfo(handle);
+    Map<String, String> implementations = implementations(handle);
+    this.ops = List.copyOf(implementations.keySet());
+    this.info = readInfo(handle, implementations);
   }
 
   static CpuRuntime create(BackendOptions options) {
     RuntimeHandle handle = new RuntimeHandle();
     try (RuntimeParams params = new RuntimeParams()) {
-      params.size(Struct.size(RuntimeParams.class)).threads(options.threads()).isa(isa(options.isa()));
+      params.size(Struct.size(RuntimeParams.class)).threads(options.threads()).isa(isa(options.isa()))
+          .pin_threads(options.pinned() ? 1 : 0).own_pool(options.ownThreads() ? 1 : 0);
       Status.check(lanes.lanes_runtime_create(params, handle));
     }
     Resource.Owner owner = new Resource.Owner();
@@ -61,7 +71,7 @@ final class CpuRuntime implements Forgotten.Resource {
     };
   }
 
-  private static BackendInfo readInfo(RuntimeHandle handle) {
+  private static BackendInfo readInfo(RuntimeHandle handle, Map<String, String> implementations) {
     try (RuntimeInfo info = new RuntimeInfo(); CpuFeatures features = new CpuFeatures()) {
       info.size(Struct.size(RuntimeInfo.class));
       Status.check(lanes.lanes_get_runtime_info(handle, info));
@@ -75,7 +85,7 @@ final class CpuRuntime implements Forgotten.Resource {
       String why = "native kernels " + string(lanes.lanes_version()) + " on " + cpu.toString().trim() + ": "
           + (info.isa() == features.best_isa() ? isa + " is the best it has" : isa + " was asked for; the best it has is "
           + isaName(features.best_isa()));
-      return new BackendInfo("cpu", isa, info.threads(), info.bf16_dot() != 0, why, implementations(handle));
+      return new BackendInfo("cpu", isa, info.threads(), info.bf16_dot() != 0, why, implementations);
     }
   }
 
@@ -89,6 +99,29 @@ final class CpuRuntime implements Forgotten.Resource {
       }
       result.put(string(op), string(implementation));
     }
+  }
+
+  /** To be used under the lock. */
+  void measureKernels(boolean on) {
+    Status.check(lanes.lanes_profile(handle, on ? 1 : 0));
+    measuring = on;
+  }
+
+  /** To be used under the lock. */
+  Map<String, KernelTime> kernelTimes() {
+    if (!measuring) {
+      return Map.of();
+    }
+    Map<String, KernelTime> times = new HashMap<>();
+    try (OpProfile profile = new OpProfile()) {
+      profile.size(Struct.size(OpProfile.class));
+      int index = 0;
+      for (String op : ops) {
+        Status.check(lanes.lanes_get_op_profile(handle, index++, profile));
+        times.put(op, new KernelTime(profile.calls(), profile.nanos(), profile.wait_nanos(), profile.idle_nanos()));
+      }
+    }
+    return times;
   }
 
   private static String string(BytePointer text) {
