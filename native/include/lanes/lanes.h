@@ -573,6 +573,32 @@ typedef struct lanes_top_log_probabilities_params {
 
 LANES_API int32_t lanes_top_log_probabilities(lanes_runtime* runtime, const lanes_top_log_probabilities_params* params);
 
+/* ---- Several ops in one call --------------------------------------------------------------------------------------- */
+
+/* Which function a lanes_call stands for. */
+enum lanes_call_kind {
+  LANES_CALL_EMBED = 0,
+  LANES_CALL_LINEAR = 1,
+  LANES_CALL_NORM = 2,
+  LANES_CALL_ROPE_TABLE = 3,
+  LANES_CALL_ROPE = 4,
+  LANES_CALL_KV_WRITE = 5,
+  LANES_CALL_ATTENTION = 6,
+  LANES_CALL_GATE = 7,
+  LANES_CALL_GATHER = 8,
+  LANES_CALL_COMBINE = 9
+};
+
+typedef struct lanes_call {
+  int32_t kind; /* lanes_call_kind */
+  int32_t reserved; /* 0 */
+  const void* params; /* that function's struct */
+} lanes_call;
+
+/* Calls the functions in order, each with all its checks, and stops at the first that fails, with its status and message: those
+   before it have run. What a step of a model takes from one language into another is then paid once. */
+LANES_API int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t count);
+
 #ifdef __cplusplus
 }
 #endif

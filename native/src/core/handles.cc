@@ -7,18 +7,20 @@
 #include "core/error.h"
 
 namespace lanes {
-namespace {
 
-struct Entry {
+struct HandleEntry {
   HandleKind kind;
   int64_t pins;
   bool closing;
 };
 
+namespace {
+
 struct Table {
   std::mutex mutex;
   std::condition_variable unpinned;
-  std::unordered_map<const void*, Entry> entries;
+  // An entry stays where it is until it is erased, which waits for its pins.
+  std::unordered_map<const void*, HandleEntry> entries;
 };
 
 Table& GetTable() {
@@ -38,7 +40,7 @@ const char* KindName(HandleKind kind) {
   return "handle";
 }
 
-Entry& Find(Table& table, const void* handle, HandleKind kind, const char* name) {
+HandleEntry& Find(Table& table, const void* handle, HandleKind kind, const char* name) {
   if (handle == nullptr) ThrowInvalid("%s is NULL: expected a live %s", name, KindName(kind));
   const auto found = table.entries.find(handle);
   if (found == table.entries.end() || found->second.closing) {
@@ -55,26 +57,27 @@ Entry& Find(Table& table, const void* handle, HandleKind kind, const char* name)
 void AddHandle(const void* handle, HandleKind kind) {
   Table& table = GetTable();
   std::lock_guard<std::mutex> lock(table.mutex);
-  table.entries.emplace(handle, Entry{kind, 0, false});
+  table.entries.emplace(handle, HandleEntry{kind, 0, false});
 }
 
-void PinHandle(const void* handle, HandleKind kind, const char* name) {
+HandleEntry* PinHandle(const void* handle, HandleKind kind, const char* name) {
   Table& table = GetTable();
   std::lock_guard<std::mutex> lock(table.mutex);
-  Find(table, handle, kind, name).pins += 1;
+  HandleEntry& entry = Find(table, handle, kind, name);
+  entry.pins += 1;
+  return &entry;
 }
 
-void UnpinHandle(const void* handle) noexcept {
+void UnpinHandle(HandleEntry* entry) noexcept {
   Table& table = GetTable();
   std::lock_guard<std::mutex> lock(table.mutex);
-  const auto found = table.entries.find(handle);
-  if (--found->second.pins == 0 && found->second.closing) table.unpinned.notify_all();
+  if (--entry->pins == 0 && entry->closing) table.unpinned.notify_all();
 }
 
 void RemoveHandle(const void* handle, HandleKind kind, const char* name) {
   Table& table = GetTable();
   std::unique_lock<std::mutex> lock(table.mutex);
-  Entry& entry = Find(table, handle, kind, name);
+  HandleEntry& entry = Find(table, handle, kind, name);
   entry.closing = true;
   table.unpinned.wait(lock, [&entry] { return entry.pins == 0; });
   table.entries.erase(handle);

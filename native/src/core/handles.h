@@ -26,10 +26,12 @@ struct HandleKindOf<lanes_kv_pool> {
   static constexpr HandleKind value = HandleKind::kKvPool;
 };
 
+struct HandleEntry;
+
 void AddHandle(const void* handle, HandleKind kind);
-// Throws Error (INVALID_ARGUMENT) unless live; `name` is the argument's name for the message.
-void PinHandle(const void* handle, HandleKind kind, const char* name);
-void UnpinHandle(const void* handle) noexcept;
+// Throws Error (INVALID_ARGUMENT) unless live; `name` is the argument's name for the message. What it returns is to be unpinned.
+HandleEntry* PinHandle(const void* handle, HandleKind kind, const char* name);
+void UnpinHandle(HandleEntry* entry) noexcept;
 // From here on the handle is refused; returns when the last pin is gone. The caller then deletes the object.
 void RemoveHandle(const void* handle, HandleKind kind, const char* name);
 
@@ -37,10 +39,9 @@ void RemoveHandle(const void* handle, HandleKind kind, const char* name);
 template <class T>
 class Pinned {
  public:
-  Pinned(T* handle, const char* name) : handle_(handle) {
-    PinHandle(handle, HandleKindOf<std::remove_const_t<T>>::value, name);
-  }
-  ~Pinned() { UnpinHandle(handle_); }
+  Pinned(T* handle, const char* name)
+      : handle_(handle), entry_(PinHandle(handle, HandleKindOf<std::remove_const_t<T>>::value, name)) {}
+  ~Pinned() { UnpinHandle(entry_); }
   Pinned(const Pinned&) = delete;
   Pinned& operator=(const Pinned&) = delete;
   T& operator*() const { return *handle_; }
@@ -48,6 +49,7 @@ class Pinned {
 
  private:
   T* handle_;
+  HandleEntry* entry_;
 };
 
 }  // namespace lanes

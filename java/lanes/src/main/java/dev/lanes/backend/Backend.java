@@ -40,6 +40,22 @@ public interface Backend extends AutoCloseable {
     return Map.of();
   }
 
+  /**
+   * Lets ops of this thread wait until the batch is closed, or until somebody reads a tensor, closes something, or calls an op whose
+   * results are arrays: a backend for which each call has its price then pays it once. What goes wrong in an op may be thrown later, by
+   * any of these. Arrays in ops must not be changed before. Other threads wait for the batch.
+   */
+  default Batch batch() {
+    return () -> {};
+  }
+
+  /** See {@link #batch}; to be closed by the thread that opened it. */
+  @FunctionalInterface
+  interface Batch extends AutoCloseable {
+    @Override
+    void close();
+  }
+
   void embed(Op.Embed op);
 
   void linear(Op.Linear op);

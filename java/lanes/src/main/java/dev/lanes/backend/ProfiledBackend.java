@@ -9,6 +9,7 @@ import java.util.Map;
 public final class ProfiledBackend implements Backend {
   private final Backend inner;
   private final Map<String, Clock> clocks = new LinkedHashMap<>();
+  private final Clock batch = clock("batch");
   private Map<String, KernelTime> kernelsBefore = Map.of();
   private final Clock embed = clock("embed");
   private final Clock linear = clock("linear");
@@ -111,6 +112,17 @@ public final class ProfiledBackend implements Backend {
   @Override
   public Map<String, KernelTime> kernelTimes() {
     return inner.kernelTimes();
+  }
+
+  /** Closing it counts as an op by itself: kernels that had to wait run in it. */
+  @Override
+  public Batch batch() {
+    Batch opened = inner.batch();
+    return () -> {
+      long begin = System.nanoTime();
+      opened.close();
+      batch.add(begin);
+    };
   }
 
   @Override

@@ -26,7 +26,8 @@ public record StepProfile(long steps, long tokens, long nanos, List<OpTime> ops)
 
   /** Time inside ops but not in their kernels: checks and the way through JNI. 0 where the backend's kernels have no clocks. */
   public long callNanos() {
-    return ops.stream().mapToLong(op -> op.kernel().calls() == 0 ? 0 : op.nanos() - op.kernel().nanos()).sum();
+    long kernels = ops.stream().mapToLong(op -> op.kernel().nanos()).sum();
+    return kernels == 0 ? 0 : ops.stream().mapToLong(OpTime::nanos).sum() - kernels;
   }
 
   /** Time that the engine's thread waited for the other threads inside kernels. */
@@ -48,14 +49,16 @@ public record StepProfile(long steps, long tokens, long nanos, List<OpTime> ops)
       return List.of("no steps");
     }
     List<String> lines = new ArrayList<>();
-    lines.add(String.format(Locale.ROOT, "%-24s %9s %10s %7s %10s %9s %9s %9s", "a step", "calls", "us", "%", "kernel us", "wait us",
-        "idle us", "call us"));
+    lines.add(String.format(Locale.ROOT, "%-24s %9s %10s %7s %9s %9s", "a step", "calls", "us", "%", "wait us", "idle us"));
+    boolean clocks = callNanos() > 0;
     for (OpTime op : ops) {
       KernelTime kernel = op.kernel();
-      boolean clocks = kernel.calls() > 0;
-      lines.add(String.format(Locale.ROOT, "%-24s %9.1f %10.1f %7.1f %10.1f %9.1f %9.1f %9.1f", op.op(), op.calls() / (double) steps,
-          micros(op.nanos()), percent(op.nanos()), micros(kernel.nanos() - kernel.waitNanos()), micros(kernel.waitNanos()),
-          micros(kernel.idleNanos()), clocks ? micros(op.nanos() - kernel.nanos()) : 0));
+      if (clocks && kernel.calls() == 0) {
+        continue;
+      }
+      long time = clocks ? kernel.nanos() : op.nanos();
+      lines.add(String.format(Locale.ROOT, "%-24s %9.1f %10.1f %7.1f %9.1f %9.1f", op.op(), op.calls() / (double) steps, micros(time),
+          percent(time), micros(kernel.waitNanos()), micros(kernel.idleNanos())));
     }
     lines.add(line("outside of ops", outsideNanos()));
     lines.add(line("calls: checks, JNI", callNanos()));

@@ -41,6 +41,12 @@ final class ForwardPass {
   }
 
   StepOutput run(StepBatch batch) {
+    try (Backend.Batch ops = backend.batch()) {
+      return step(batch);
+    }
+  }
+
+  private StepOutput step(StepBatch batch) {
     int tokens = batch.tokens().length;
     scratch.reserve(tokens, batch.logitRows().length);
     routing.resize(tokens);

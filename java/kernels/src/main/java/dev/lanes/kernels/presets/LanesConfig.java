@@ -21,7 +21,7 @@ public class LanesConfig implements InfoMapper {
       "cpu_features", "memory_stats", "runtime_params", "runtime_info", "op_profile", "weight_params", "weight_pack_params",
       "embed_params", "linear_params", "norm_params", "rope_table_params", "rope_params", "kv_pool_params", "kv_write_params", "attention_params",
       "gate_params", "route_params", "gather_params", "combine_params", "sample_row", "sample_params",
-      "top_log_probabilities_params"
+      "top_log_probabilities_params", "call"
   };
   private static final String[] HANDLES = {"runtime", "weight", "kv_pool"};
 

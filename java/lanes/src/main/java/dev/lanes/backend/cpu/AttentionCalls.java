@@ -3,18 +3,17 @@ package dev.lanes.backend.cpu;
 import dev.lanes.backend.Op;
 import dev.lanes.kernels.AttentionParams;
 import dev.lanes.kernels.KvWriteParams;
-import dev.lanes.kernels.RuntimeHandle;
 import dev.lanes.kernels.global.lanes;
 
 /** The calls on KV pages; see {@link Calls}. */
 final class AttentionCalls {
-  private final RuntimeHandle runtime;
+  private final CallQueue queue;
   private final Staging staging;
   private final Write write;
   private final Attend attend;
 
-  AttentionCalls(Calls.Arena arena, RuntimeHandle runtime, Staging staging) {
-    this.runtime = runtime;
+  AttentionCalls(Calls.Arena arena, CallQueue queue, Staging staging) {
+    this.queue = queue;
     this.staging = staging;
     this.write = new Write(arena);
     this.attend = new Attend(arena);
@@ -49,7 +48,7 @@ final class AttentionCalls {
     write.slots.set(staging.put(slots), slots.length);
     write.k.set((CpuTensor) op.k());
     write.v.set((CpuTensor) op.v());
-    Status.check(lanes.lanes_kv_write(runtime, write.struct.pointer()));
+    queue.add(lanes.LANES_CALL_KV_WRITE, write.struct);
   }
 
   private static final class Attend {
@@ -123,6 +122,6 @@ final class AttentionCalls {
     attend.pageTable.set(staging.address(table), (long) sequences * pages);
     attend.struct.setLong(attend.pageTableStride, pages);
     attend.out.set((CpuTensor) op.out());
-    Status.check(lanes.lanes_attention(runtime, attend.struct.pointer()));
+    queue.add(lanes.LANES_CALL_ATTENTION, attend.struct);
   }
 }

@@ -26,14 +26,15 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * The calls of a backend into the kernels. Each op has one params struct, kept and refilled. Arguments have been checked; everything
- * here runs under the backend's lock.
+ * The calls of a backend into the kernels. Each op has one params struct, kept and refilled, and handed to the {@link CallQueue}; ops
+ * whose results are arrays are called at once. Arguments have been checked; everything here runs under the backend's lock.
  */
 final class Calls {
   /** Heap buffers are packed through staging memory in pieces of about this size. */
   private static final int PACK_BYTES = 4 << 20;
 
   private final RuntimeHandle runtime;
+  private final CallQueue queue;
   private final Staging staging;
   private final Pack pack;
   private final Embed embed;
@@ -50,8 +51,10 @@ final class Calls {
 
   Calls(Resource.Owner owner, RuntimeHandle runtime) {
     this.runtime = runtime;
-    this.staging = new Staging(owner);
-    Arena arena = new Arena(Resource.block(owner, "parameters of ops", MemoryTag.OTHER, Arena.BYTES));
+    this.queue = new CallQueue(owner, runtime);
+    owner.beforeRelease(queue::flush);
+    this.staging = new Staging(owner, queue);
+    Arena arena = new Arena(Resource.block(owner, "parameters of ops", MemoryTag.OTHER, Arena.BYTES), queue);
     pack = new Pack(arena);
     embed = new Embed(arena);
     linear = new Linear(arena);
@@ -62,8 +65,12 @@ final class Calls {
     route = new Route(arena);
     gather = new Gather(arena);
     combine = new Combine(arena);
-    attention = new AttentionCalls(arena, runtime, staging);
+    attention = new AttentionCalls(arena, queue, staging);
     sample = new SampleCalls(arena, runtime, staging);
+  }
+
+  CallQueue queue() {
+    return queue;
   }
 
   /** A block that the structs are cut from. */
@@ -71,10 +78,12 @@ final class Calls {
     static final int BYTES = 1 << 13;
 
     private final Resource block;
+    private final CallQueue queue;
     private int used;
 
-    Arena(Resource block) {
+    Arena(Resource block, CallQueue queue) {
       this.block = block;
+      this.queue = queue;
     }
 
     <P extends Pointer> Struct<P> struct(Class<P> type, Struct.Cast<P> cast) {
@@ -83,7 +92,7 @@ final class Calls {
       if (used > BYTES) {
         throw new IllegalStateException("the structs of lanes.h take more than " + BYTES + " bytes");
       }
-      return new Struct<>(type, cast, new Address(block.address() + begin));
+      return new Struct<>(type, cast, new Address(block.address() + begin), queue::flush);
     }
   }
 
@@ -195,7 +204,7 @@ final class Calls {
     embed.struct.setInt(embed.accumulate, op.accumulate() ? 1 : 0);
     embed.struct.setLong(embed.tokens, ids.length);
     embed.y.set((CpuTensor) op.y());
-    Status.check(lanes.lanes_embed(runtime, embed.struct.pointer()));
+    queue.add(lanes.LANES_CALL_EMBED, embed.struct);
   }
 
   private static final class Linear {
@@ -231,7 +240,7 @@ final class Calls {
     linear.y.set((CpuTensor) op.y());
     linear.struct.setInt(linear.activation, activation(op.activation()));
     linear.struct.setInt(linear.compute, op.compute() == Compute.BF16 ? lanes.LANES_COMPUTE_BF16 : lanes.LANES_COMPUTE_EXACT);
-    Status.check(lanes.lanes_linear(runtime, linear.struct.pointer()));
+    queue.add(lanes.LANES_CALL_LINEAR, linear.struct);
   }
 
   private static final class Norm {
@@ -273,7 +282,7 @@ final class Calls {
     norm.bias.set((CpuTensor) op.bias());
     norm.sum.set((CpuTensor) op.sum());
     norm.y.set((CpuTensor) op.y());
-    Status.check(lanes.lanes_norm(runtime, norm.struct.pointer()));
+    queue.add(lanes.LANES_CALL_NORM, norm.struct);
   }
 
   private static final class RopeTable {
@@ -309,7 +318,7 @@ final class Calls {
     ropeTable.struct.setLong(ropeTable.half, frequency.length);
     ropeTable.cos.set((CpuTensor) op.cos());
     ropeTable.sin.set((CpuTensor) op.sin());
-    Status.check(lanes.lanes_rope_table(runtime, ropeTable.struct.pointer()));
+    queue.add(lanes.LANES_CALL_ROPE_TABLE, ropeTable.struct);
   }
 
   private static final class Rope {
@@ -348,10 +357,11 @@ final class Calls {
     rope.sin.set((CpuTensor) op.sin());
     rope.x.set((CpuTensor) op.x());
     rope.y.set((CpuTensor) op.y());
-    Status.check(lanes.lanes_rope(runtime, rope.struct.pointer()));
+    queue.add(lanes.LANES_CALL_ROPE, rope.struct);
   }
 
   void poison(CpuKvPages pages, int page) {
+    queue.flush();
     Status.check(lanes.lanes_kv_page_poison(new KvPoolHandle(new Address(pages.address())), page));
   }
 
@@ -390,7 +400,7 @@ final class Calls {
     gate.gate.set((CpuTensor) op.gate());
     gate.up.set((CpuTensor) op.up());
     gate.y.set((CpuTensor) op.y());
-    Status.check(lanes.lanes_gate(runtime, gate.struct.pointer()));
+    queue.add(lanes.LANES_CALL_GATE, gate.struct);
   }
 
   private static final class Route {
@@ -461,7 +471,7 @@ final class Calls {
     gather.index.set(staging.put(index), index.length);
     gather.x.set((CpuTensor) op.x());
     gather.y.set((CpuTensor) op.y());
-    Status.check(lanes.lanes_gather(runtime, gather.struct.pointer()));
+    queue.add(lanes.LANES_CALL_GATHER, gather.struct);
   }
 
   private static final class Combine {
@@ -502,7 +512,7 @@ final class Calls {
     combine.x.set((CpuTensor) op.x());
     combine.residual.set((CpuTensor) op.residual());
     combine.y.set((CpuTensor) op.y());
-    Status.check(lanes.lanes_combine(runtime, combine.struct.pointer()));
+    queue.add(lanes.LANES_CALL_COMBINE, combine.struct);
   }
 
   void sample(Op.Sample op) {

@@ -65,6 +65,44 @@ public final class CpuBackend implements Backend {
     runtime.unlock();
   }
 
+  /** Runs the ops of a batch that wait; to be called under the lock. */
+  void flush() {
+    runtime.calls().queue().flush();
+  }
+
+  /** Holds the lock, so that whoever wants to close something waits for the end of the batch. */
+  @Override
+  public Batch batch() {
+    lock();
+    runtime.calls().queue().open();
+    return new OpenBatch(Thread.currentThread());
+  }
+
+  private final class OpenBatch implements Batch {
+    private final Thread thread;
+    private boolean closed;
+
+    OpenBatch(Thread thread) {
+      this.thread = thread;
+    }
+
+    @Override
+    public void close() {
+      if (closed) {
+        return;
+      }
+      if (Thread.currentThread() != thread) {
+        throw new IllegalStateException("a batch is closed by the thread that opened it, " + thread.getName());
+      }
+      closed = true;
+      try {
+        runtime.calls().queue().close();
+      } finally {
+        unlock();
+      }
+    }
+  }
+
   @Override
   public BackendInfo info() {
     return runtime.info();
@@ -171,6 +209,7 @@ public final class CpuBackend implements Backend {
   public void measureKernels(boolean on) {
     lock();
     try {
+      flush();
       runtime.measureKernels(on);
     } finally {
       unlock();
@@ -181,6 +220,7 @@ public final class CpuBackend implements Backend {
   public Map<String, KernelTime> kernelTimes() {
     lock();
     try {
+      flush();
       return runtime.kernelTimes();
     } finally {
       unlock();

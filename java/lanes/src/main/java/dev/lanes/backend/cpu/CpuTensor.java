@@ -98,6 +98,7 @@ final class CpuTensor implements Tensor {
   private void transfer(Transfer transfer) {
     backend.lock();
     try {
+      backend.flush();
       FloatPointer data = Address.floats(address());
       boolean whole = columns == stride || rows == 1;
       int length = whole ? rows * columns : columns;

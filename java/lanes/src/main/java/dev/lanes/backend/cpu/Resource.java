@@ -25,6 +25,12 @@ final class Resource implements Forgotten.Resource {
     /** Fair: a thread that runs one op after the other would otherwise keep a closing thread waiting for long. */
     final ReentrantLock lock = new ReentrantLock(true);
     private final Set<Resource> live = new HashSet<>();
+    private Runnable beforeRelease = () -> {};
+
+    /** What must be done before anything is given back. */
+    void beforeRelease(Runnable action) {
+      beforeRelease = action;
+    }
 
     /** To be called under the lock. */
     void releaseAll() {
@@ -103,6 +109,7 @@ final class Resource implements Forgotten.Resource {
       if (released) {
         return false;
       }
+      owner.beforeRelease.run();
       released = true;
       owner.live.remove(this);
       Status.check(destructor.destroy());

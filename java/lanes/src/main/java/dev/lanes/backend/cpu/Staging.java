@@ -9,14 +9,15 @@ import java.nio.IntBuffer;
 import java.nio.LongBuffer;
 
 /**
- * Native memory that the arrays of an op are copied into, reused by the next op. Used under the backend's lock: {@link #begin}, then
- * one call for each array, which returns its address.
+ * Native memory that the arrays of ops are copied into, reused when no op waits any more. Used under the backend's lock: {@link #begin},
+ * then one call for each array, which returns its address.
  */
 final class Staging {
   private static final int ALIGNMENT = 8;
   private static final int FIRST_BYTES = 1 << 16;
 
   private final Resource.Owner owner;
+  private final CallQueue queue;
   private Resource block;
   private long address;
   private ByteBuffer bytes;
@@ -26,8 +27,9 @@ final class Staging {
   private DoubleBuffer doubles;
   private int used;
 
-  Staging(Resource.Owner owner) {
+  Staging(Resource.Owner owner, CallQueue queue) {
     this.owner = owner;
+    this.queue = queue;
     grow(FIRST_BYTES);
   }
 
@@ -36,9 +38,14 @@ final class Staging {
     return (elements * elementBytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
-  /** Forgets the last op's arrays and makes room for {@code needed} bytes, the sum of {@link #size} over this op's arrays. */
+  /** Makes room for {@code needed} bytes, the sum of {@link #size} over this op's arrays; those of waiting ops are kept. */
   void begin(long needed) {
-    used = 0;
+    if (used + needed > bytes.capacity()) {
+      queue.flush();
+    }
+    if (queue.isEmpty()) {
+      used = 0;
+    }
     if (needed > bytes.capacity()) {
       if (needed > Integer.MAX_VALUE / 2) {
         throw new InsufficientMemoryException("the arrays of an op take " + needed + " bytes, more than can be passed at once", needed,

@@ -21,10 +21,17 @@ final class Struct<P extends Pointer> {
   private final Class<P> type;
   private final P pointer;
   private final ByteBuffer memory;
+  private final int bytes;
+  private final Runnable beforeCall;
 
-  /** @param memory zeroed, at least {@code Loader.sizeof(type)} bytes from its position, and outliving this */
-  Struct(Class<P> type, Cast<P> cast, Pointer memory) {
+  /**
+   * @param beforeCall runs before the struct is handed to a call of its own
+   * @param memory zeroed, at least {@code Loader.sizeof(type)} bytes from its position, and outliving this
+   */
+  Struct(Class<P> type, Cast<P> cast, Pointer memory, Runnable beforeCall) {
     this.type = type;
+    this.bytes = (size(type) + 7) / 8 * 8;
+    this.beforeCall = beforeCall;
     this.pointer = cast.of(memory);
     this.memory = buffer(memory, size(type));
     this.memory.putLong(offset("size"), size(type));
@@ -41,8 +48,19 @@ final class Struct<P extends Pointer> {
     }
   }
 
+  /** For a call of its own, now. */
   P pointer() {
+    beforeCall.run();
     return pointer;
+  }
+
+  /** Bytes that a copy takes, a multiple of 8. */
+  int bytes() {
+    return bytes;
+  }
+
+  void copyTo(ByteBuffer destination, int at) {
+    destination.put(at, memory, 0, memory.capacity());
   }
 
   int offset(String field) {

@@ -1,0 +1,50 @@
+#include "abi/check.h"
+
+using namespace lanes;
+
+namespace {
+
+int32_t RunCall(lanes_runtime* runtime, const lanes_call& call) {
+  switch (call.kind) {
+    case LANES_CALL_EMBED:
+      return lanes_embed(runtime, static_cast<const lanes_embed_params*>(call.params));
+    case LANES_CALL_LINEAR:
+      return lanes_linear(runtime, static_cast<const lanes_linear_params*>(call.params));
+    case LANES_CALL_NORM:
+      return lanes_norm(runtime, static_cast<const lanes_norm_params*>(call.params));
+    case LANES_CALL_ROPE_TABLE:
+      return lanes_rope_table(runtime, static_cast<const lanes_rope_table_params*>(call.params));
+    case LANES_CALL_ROPE:
+      return lanes_rope(runtime, static_cast<const lanes_rope_params*>(call.params));
+    case LANES_CALL_KV_WRITE:
+      return lanes_kv_write(runtime, static_cast<const lanes_kv_write_params*>(call.params));
+    case LANES_CALL_ATTENTION:
+      return lanes_attention(runtime, static_cast<const lanes_attention_params*>(call.params));
+    case LANES_CALL_GATE:
+      return lanes_gate(runtime, static_cast<const lanes_gate_params*>(call.params));
+    case LANES_CALL_GATHER:
+      return lanes_gather(runtime, static_cast<const lanes_gather_params*>(call.params));
+    default:
+      return lanes_combine(runtime, static_cast<const lanes_combine_params*>(call.params));
+  }
+}
+
+}  // namespace
+
+int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t count) {
+  const int32_t status = Guard("lanes_run", [&] {
+    const Pinned<lanes_runtime> pinned(runtime, "runtime");
+    CheckArray(calls, count, count > INT64_MAX ? INT64_MAX : static_cast<int64_t>(count), "calls");
+    CheckAligned(calls, alignof(lanes_call), "calls");
+    for (uint64_t i = 0; i < count; ++i) {
+      CheckRange(calls[i].kind, LANES_CALL_EMBED, LANES_CALL_COMBINE, "calls[].kind");
+      CheckRange(calls[i].reserved, 0, 0, "calls[].reserved");
+    }
+  });
+  if (status != LANES_OK) return status;
+  for (uint64_t i = 0; i < count; ++i) {
+    const int32_t failed = RunCall(runtime, calls[i]);
+    if (failed != LANES_OK) return failed;
+  }
+  return LANES_OK;
+}
