@@ -56,6 +56,12 @@ TEST_F(AbiTest, EveryIsaOfThisMachineIsBuilt) {
 TEST_F(AbiTest, RuntimeArgumentsAreChecked) {
   lanes_runtime* out = nullptr;
   lanes_runtime_params p = RuntimeParams();
+  p.pin_threads = 2;
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "pin_threads is 2", lanes_runtime_create(&p, &out));
+  p = RuntimeParams();
+  p.own_pool = -1;
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "own_pool is -1", lanes_runtime_create(&p, &out));
+  p = RuntimeParams();
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params is NULL", lanes_runtime_create(nullptr, &out));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "out is NULL", lanes_runtime_create(&p, nullptr));
   for (const uint64_t size : {uint64_t{0}, uint64_t{7}, uint64_t{sizeof p + 1}, UINT64_MAX}) {
@@ -202,6 +208,88 @@ TEST_F(AbiTest, DestroyingWhileOthersUseIsRefusedOrWaits) {
     b.join();
     ASSERT_EQ(wrong, 0);
   }
+}
+
+// y = gate * up for three values.
+struct SmallGate {
+  std::vector<float> gate = {1, 2, 3}, up = {5, 7, 11}, y = {0, 0, 0};
+  lanes_gate_params params = {};
+  SmallGate() {
+    params.size = sizeof params;
+    params.rows = 1;
+    params.cols = params.gate_stride = params.up_stride = params.y_stride = 3;
+    params.gate = gate.data();
+    params.up = up.data();
+    params.y = y.data();
+    params.gate_len = params.up_len = params.y_len = 3;
+  }
+};
+
+TEST_F(AbiTest, ProfilesCountOpsWhenAskedTo) {
+  const RuntimePtr runtime = MakeRuntime(LANES_ISA_AUTO, 2);
+  SmallGate gate;
+  int32_t index = 0;
+  const char *op = "", *implementation = nullptr;
+  for (; strcmp(op, "gate") != 0; ++index) ASSERT_LANES_OK(lanes_op_implementation(runtime.get(), index, &op, &implementation));
+  --index;
+  const auto profile = [&](int32_t number) {
+    lanes_op_profile result = {};
+    result.size = sizeof result;
+    EXPECT_LANES_OK(lanes_get_op_profile(runtime.get(), number, &result));
+    return result;
+  };
+  ASSERT_LANES_OK(lanes_gate(runtime.get(), &gate.params));
+  EXPECT_EQ(profile(index).calls, 0u);
+  ASSERT_LANES_OK(lanes_profile(runtime.get(), 1));
+  for (int i = 0; i < 3; ++i) ASSERT_LANES_OK(lanes_gate(runtime.get(), &gate.params));
+  const lanes_op_profile three = profile(index);
+  EXPECT_EQ(three.calls, 3u);
+  EXPECT_GT(three.nanos, 0u);
+  EXPECT_LE(three.wait_nanos, three.nanos);
+  EXPECT_EQ(profile(0).calls, 0u);
+  ASSERT_LANES_OK(lanes_profile(runtime.get(), 0));
+  ASSERT_LANES_OK(lanes_gate(runtime.get(), &gate.params));
+  EXPECT_EQ(profile(index).calls, 0u);
+
+  lanes_op_profile result = {};
+  result.size = sizeof result;
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "index 99", lanes_get_op_profile(runtime.get(), 99, &result));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "profile is NULL", lanes_get_op_profile(runtime.get(), 0, nullptr));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "enabled is 2", lanes_profile(runtime.get(), 2));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_profile(nullptr, 1));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_get_op_profile(nullptr, 0, &result));
+}
+
+TEST_F(AbiTest, RunCallsOneAfterTheOther) {
+  const RuntimePtr runtime = MakeRuntime(LANES_ISA_AUTO, 2);
+  SmallGate first, second, third;
+  // The second multiplies what the first has made.
+  second.params.gate = first.y.data();
+  lanes_call calls[] = {{LANES_CALL_GATE, 0, &first.params}, {LANES_CALL_GATE, 0, &second.params}, {LANES_CALL_GATE, 0, &third.params}};
+  ASSERT_LANES_OK(lanes_run(runtime.get(), calls, 2));
+  EXPECT_EQ(second.y, (std::vector<float>{25, 98, 363}));
+  EXPECT_EQ(third.y, (std::vector<float>{0, 0, 0}));
+  ASSERT_LANES_OK(lanes_run(runtime.get(), nullptr, 0));
+
+  // Those before the one that fails have run, those behind it have not.
+  first.y = {0, 0, 0};
+  first.params.y = first.y.data();
+  second.params.activation = 77;
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "lanes_gate: activation", lanes_run(runtime.get(), calls, 3));
+  EXPECT_EQ(first.y, (std::vector<float>{5, 14, 33}));
+  EXPECT_EQ(third.y, (std::vector<float>{0, 0, 0}));
+
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_run(nullptr, calls, 1));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "calls", lanes_run(runtime.get(), nullptr, 1));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "calls", lanes_run(runtime.get(), calls, UINT64_MAX));
+  for (int32_t kind = LANES_CALL_EMBED; kind <= LANES_CALL_COMBINE; ++kind) {
+    calls[0] = {kind, 0, nullptr};
+    EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params is NULL", lanes_run(runtime.get(), calls, 1));
+  }
+  calls[0] = {LANES_CALL_COMBINE + 1, 0, &first.params};
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "kind", lanes_run(runtime.get(), calls, 1));
+  calls[0] = {LANES_CALL_GATE, 1, &first.params};
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "reserved", lanes_run(runtime.get(), calls, 1));
 }
 
 }  // namespace

@@ -1,6 +1,24 @@
 #include "core/memory.h"
 
+#if defined(__linux__)
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/cgroup.h"
 #include "support/lanes_test.h"
@@ -108,6 +126,65 @@ TEST_F(MemoryTest, ArgumentsAreChecked) {
   EXPECT_LANES_OK(lanes_get_memory_stats(&stats));
   EXPECT_EQ(stats.live_total, 42u);
 }
+
+#if defined(__linux__)
+std::string FolderWith(const std::vector<std::pair<std::string, std::string>>& files) {
+  std::string root = ::testing::TempDir() + "lanes-groups-XXXXXX";
+  EXPECT_NE(mkdtemp(root.data()), nullptr);
+  for (const auto& [path, text] : files) {
+    std::filesystem::create_directories(std::filesystem::path(root + path).parent_path());
+    std::ofstream(root + path) << text;
+  }
+  return root;
+}
+
+// The tightest of the groups above a process counts, in either version of control groups.
+TEST_F(MemoryTest, ContainersLimitTheCpus) {
+  const std::string none = FolderWith({{"/proc/self/cgroup", "0::/a/b\n"}, {"/sys/fs/cgroup/a/cpu.max", "max 100000\n"}});
+  EXPECT_EQ(lanes::CgroupCpuQuota(none), 0);
+  const std::string two = FolderWith({{"/proc/self/cgroup", "0::/a/b\n"},
+                                      {"/sys/fs/cgroup/a/cpu.max", "150000 100000\n"},
+                                      {"/sys/fs/cgroup/a/b/cpu.max", "400000 100000\n"}});
+  EXPECT_EQ(lanes::CgroupCpuQuota(two), 1.5);
+  const std::string one = FolderWith({{"/proc/self/cgroup", "4:memory:/x\n3:cpuset,cpu,cpuacct:/docker/y\n"},
+                                      {"/sys/fs/cgroup/cpu/docker/y/cpu.cfs_quota_us", "50000\n"},
+                                      {"/sys/fs/cgroup/cpu/docker/y/cpu.cfs_period_us", "100000\n"},
+                                      {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "-1\n"},
+                                      {"/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n"}});
+  EXPECT_EQ(lanes::CgroupCpuQuota(one), 0.5);
+  EXPECT_EQ(lanes::CgroupCpuQuota("/no/such/root"), 0);
+  for (const std::string& root : {none, two, one}) std::filesystem::remove_all(root);
+}
+
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+// Where huge pages are not to be had, memory comes in small ones: a system that refuses every madvise.
+TEST_F(MemoryTest, HugePagesAreAWish) {
+  const pid_t child = fork();
+  if (child == 0) {
+    sock_filter refuse[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_madvise, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    sock_fprog program = {sizeof refuse / sizeof refuse[0], refuse};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) _exit(0);
+    if (madvise(nullptr, 0, MADV_HUGEPAGE) != -1) _exit(3);
+    void* block = nullptr;
+    const uint64_t bytes = 9 << 20;
+    if (lanes_alloc(bytes, LANES_MEMORY_WEIGHTS, &block) != LANES_OK) _exit(1);
+    for (uint64_t i = 0; i < bytes; i += 4096) {
+      if (static_cast<char*>(block)[i] != 0) _exit(2);
+      static_cast<char*>(block)[i] = 1;
+    }
+    _exit(lanes_free(block) == LANES_OK ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+#endif
+#endif
 
 }  // namespace
 }  // namespace lanes_test

@@ -57,8 +57,8 @@ bool Lists(const std::string& list, const std::string& name) {
 }
 
 // This process's path in the hierarchy of `controller` ("" for version 2), "" when there is none.
-std::string GroupPath(const char* controller) {
-  const std::string text = ReadFile("/proc/self/cgroup");
+std::string GroupPath(const std::string& root, const char* controller) {
+  const std::string text = ReadFile(root + "/proc/self/cgroup");
   size_t line = 0;
   while (line < text.size()) {
     size_t end = text.find('\n', line);
@@ -77,14 +77,14 @@ std::string GroupPath(const char* controller) {
   return "";
 }
 
-// Calls `visit` with the folder of this process's group and of each group above it.
+// Calls `visit` with the folder of this process's group and of each group above it. `root` is where the file system begins.
 template <class Visit>
-void VisitGroups(const std::string& mount, const char* controller, const Visit& visit) {
-  std::string path = GroupPath(controller);
+void VisitGroups(const std::string& root, const std::string& mount, const char* controller, const Visit& visit) {
+  std::string path = GroupPath(root, controller);
   if (path.empty()) return;
   while (true) {
     if (path == "/") path.clear();
-    visit(mount + path);
+    visit(root + mount + path);
     if (path.empty()) return;
     path.resize(path.rfind('/'));
   }
@@ -92,17 +92,17 @@ void VisitGroups(const std::string& mount, const char* controller, const Visit& 
 
 }  // namespace
 
-double CgroupCpuQuota() {
+double CgroupCpuQuota(const std::string& root) {
   double least = 0;
   const auto take = [&least](double quota) {
     if (quota > 0 && (least == 0 || quota < least)) least = quota;
   };
-  VisitGroups("/sys/fs/cgroup", "", [&](const std::string& folder) {
+  VisitGroups(root, "/sys/fs/cgroup", "", [&](const std::string& folder) {
     const std::string text = ReadFile(folder + "/cpu.max");
     double quota = 0, period = 0;
     if (sscanf(text.c_str(), "%lf %lf", &quota, &period) == 2 && period > 0) take(quota / period);
   });
-  VisitGroups("/sys/fs/cgroup/cpu", "cpu", [&](const std::string& folder) {
+  VisitGroups(root, "/sys/fs/cgroup/cpu", "cpu", [&](const std::string& folder) {
     const double quota = atof(ReadFile(folder + "/cpu.cfs_quota_us").c_str());
     const double period = atof(ReadFile(folder + "/cpu.cfs_period_us").c_str());
     if (quota > 0 && period > 0) take(quota / period);
@@ -119,11 +119,11 @@ uint64_t AvailableMemory() {
     const uint64_t held = used - std::min(used, reclaimable);
     available = std::min(available, limit - std::min(limit, held));
   };
-  VisitGroups("/sys/fs/cgroup", "", [&](const std::string& folder) {
+  VisitGroups("", "/sys/fs/cgroup", "", [&](const std::string& folder) {
     take(Field(ReadFile(folder + "/memory.max"), "", UINT64_MAX), Field(ReadFile(folder + "/memory.current"), "", 0),
          Field(ReadFile(folder + "/memory.stat"), "inactive_file", 0));
   });
-  VisitGroups("/sys/fs/cgroup/memory", "memory", [&](const std::string& folder) {
+  VisitGroups("", "/sys/fs/cgroup/memory", "memory", [&](const std::string& folder) {
     take(Field(ReadFile(folder + "/memory.limit_in_bytes"), "", UINT64_MAX),
          Field(ReadFile(folder + "/memory.usage_in_bytes"), "", 0),
          Field(ReadFile(folder + "/memory.stat"), "total_inactive_file", 0));

@@ -3,11 +3,12 @@
 #define LANES_CORE_CGROUP_H_
 
 #include <cstdint>
+#include <string>
 
 namespace lanes {
 
-// CPUs' worth of time that the tightest group grants; 0 when there is no limit.
-double CgroupCpuQuota();
+// CPUs' worth of time that the tightest group grants; 0 when there is no limit. `root` stands before every path, for tests.
+double CgroupCpuQuota(const std::string& root = "");
 
 // Bytes that can be had without swapping: the system's free and reclaimable memory, cut by the groups' limits.
 // UINT64_MAX where the system does not tell.
