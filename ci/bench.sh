@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures Lanes beside its peers on this machine, building what it needs first:
-#   ci/bench.sh kernels|attention|model [--quick] [--only REGEX] [--json FILE] [--threads N] [--list]
+#   ci/bench.sh kernels|attention|model [--quick] [--only REGEX] [--json FILE] [--threads N] [--list] [--profile]
 # Results on standard output, a line per case; everything else on standard error. See tests/bench/README.md.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)

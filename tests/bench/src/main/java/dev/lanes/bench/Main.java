@@ -64,6 +64,9 @@ public final class Main implements Callable<Integer> {
   @Option(names = "--list", description = "print the names of the cases and measure nothing")
   private boolean list;
 
+  @Option(names = "--profile", description = "model: print where the time of a step goes instead of comparing")
+  private boolean profile;
+
   private Main() {}
 
   /** Ends the process: peers leave threads behind that would keep it alive. */
@@ -78,7 +81,15 @@ public final class Main implements Callable<Integer> {
       return CommandLine.ExitCode.USAGE;
     }
     Path models = Path.of(System.getProperty("lanes.bench.models", "target/models"));
+    if (profile && suite != Suite.MODEL) {
+      System.err.println("--profile is for model");
+      return CommandLine.ExitCode.USAGE;
+    }
     try (ModelCases modelCases = new ModelCases(models, threads)) {
+      if (profile) {
+        modelCases.profile(quick, System.out);
+        return CommandLine.ExitCode.OK;
+      }
       List<BenchCase> matching = cases(modelCases).stream().filter(bench -> only == null || only.matcher(bench.name()).find()).toList();
       List<BenchCase> small = matching.stream().filter(BenchCase::quick).toList();
       // Whoever names a large case and --quick wants that case with few turns.

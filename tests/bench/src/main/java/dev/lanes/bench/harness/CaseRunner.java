@@ -38,14 +38,15 @@ public final class CaseRunner {
         Contender ceiling = bench.ceiling().get()) {
       List<Contender> contenders = peer == null ? List.of(ours, ceiling) : List.of(ours, peer, ceiling);
       Iterator<Figure> figures = measure(bench.name(), contenders).iterator();
+      Figure ourFigure = figures.next();
+      Figure peerFigure = peer == null ? null : figures.next();
+      Figure ceilingFigure = figures.next();
+      Double expected =
+          bench.expected() == null || peer == null
+              ? null
+              : (Double) bench.expected().applyAsDouble(peerFigure.median(), ceilingFigure.median());
       return new Result(
-          bench.name(),
-          bench.unit(),
-          figures.next(),
-          peer == null ? null : peer.name(),
-          peer == null ? null : figures.next(),
-          ceiling.name(),
-          figures.next());
+          bench.name(), bench.unit(), ourFigure, peer == null ? null : peer.name(), peerFigure, ceiling.name(), ceilingFigure, expected);
     }
   }
 

@@ -9,8 +9,15 @@ import java.util.Locale;
  *
  * @param peerName null, as {@code peer} is, where there is no peer
  * @param peer null where there is no peer
+ * @param expected what was predicted for ours, null where nothing was
  */
-public record Result(String name, String unit, Figure ours, String peerName, Figure peer, String ceilingName, Figure ceiling) {
+public record Result(
+    String name, String unit, Figure ours, String peerName, Figure peer, String ceilingName, Figure ceiling, Double expected) {
+  /** Without a prediction. */
+  public Result(String name, String unit, Figure ours, String peerName, Figure peer, String ceilingName, Figure ceiling) {
+    this(name, unit, ours, peerName, peer, ceilingName, ceiling, null);
+  }
+
   /** Ours over the peer, or NaN where there is no peer. */
   public double ratio() {
     return peer == null ? Double.NaN : ours.median() / peer.median();
@@ -27,8 +34,10 @@ public record Result(String name, String unit, Figure ours, String peerName, Fig
         peer == null
             ? String.format(Locale.ROOT, "%-68s", "no peer")
             : String.format(Locale.ROOT, "%-40s %s  x%.2f", peerName, text(peer), ratio());
+    String right =
+        expected == null ? "" : String.format(Locale.ROOT, "  predicted %s: x%.2f", number(expected), ours.median() / expected);
     return String.format(
-        Locale.ROOT, "%s  %s  %5.1f%% of %s %s %s", left, middle, percentOfCeiling(), number(ceiling.median()), unit, ceilingName);
+        Locale.ROOT, "%s  %s  %5.1f%% of %s %s %s%s", left, middle, percentOfCeiling(), number(ceiling.median()), unit, ceilingName, right);
   }
 
   /** An object with the median, {@code min} and {@code max} of each figure. */
@@ -56,6 +65,7 @@ public record Result(String name, String unit, Figure ours, String peerName, Fig
     node.put("ceilingMax", ceiling.max());
     node.put("ceilingName", ceilingName);
     node.put("percentOfCeiling", percentOfCeiling());
+    node.put("expected", expected);
     return node;
   }
 

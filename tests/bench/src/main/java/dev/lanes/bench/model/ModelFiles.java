@@ -1,6 +1,7 @@
 package dev.lanes.bench.model;
 
 import dev.lanes.bench.model.ModelShape.Weight;
+import dev.lanes.format.ModelConfig;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -33,8 +34,9 @@ public final class ModelFiles {
   /** A directory with config.json and model.safetensors under {@code parent}; written if it is not there yet. */
   public static Path checkpoint(ModelShape shape, Path parent) throws IOException {
     Path directory = parent.resolve(shape.name());
-    // SyntheticModel writes config.json last: its presence says that the directory is complete.
-    if (!Files.exists(directory.resolve("config.json"))) {
+    // SyntheticModel writes config.json last: its presence says that the directory is complete. One of an older shape is replaced.
+    boolean complete = Files.exists(directory.resolve("config.json"));
+    if (!complete || ModelConfig.load(directory).maxPositions() != shape.context()) {
       shape.model().write(directory);
     }
     return directory;

@@ -62,7 +62,17 @@ public record ModelShape(
    * @param cacheBytes bytes of an element in the cache
    */
   public double decodeGigaBytes(double depth, int cacheBytes) {
-    return 1e-9 * (2.0 * (layerParameters() + model().headParameters()) + 2.0 * layers * kvWidth() * cacheBytes * depth);
+    return 1e-9 * 2.0 * (layerParameters() + model().headParameters()) + cacheGigaBytes(depth, cacheBytes);
+  }
+
+  /**
+   * GB of keys and values that a decoded token reads.
+   *
+   * @param depth tokens in the cache
+   * @param cacheBytes bytes of an element in the cache
+   */
+  public double cacheGigaBytes(double depth, int cacheBytes) {
+    return 1e-9 * 2.0 * layers * kvWidth() * cacheBytes * depth;
   }
 
   List<Weight> weights() {

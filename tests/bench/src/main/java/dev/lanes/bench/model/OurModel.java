@@ -10,14 +10,22 @@ import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.bench.harness.Contender;
 import dev.lanes.bench.harness.RandomData;
+import dev.lanes.engine.ModelProfile;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 
 /** Our side of the model cases: bfloat16 weights, products and cache, through the public API. */
 final class OurModel implements AutoCloseable {
   private final LanguageModel model;
   private final int vocabulary;
 
-  OurModel(Path directory, int vocabulary, int threads, int context) {
+  /**
+   * @param cacheTokens tokens of all sequences together
+   * @param reuse whether prompts that begin alike are computed once; otherwise every turn computes its whole prompt
+   */
+  OurModel(Path directory, int vocabulary, int threads, int cacheTokens, boolean reuse, boolean profile) {
     this.vocabulary = vocabulary;
     model =
         Lanes.load(
@@ -27,10 +35,9 @@ final class OurModel implements AutoCloseable {
                 .threads(threads)
                 .compute(Compute.BF16)
                 .cacheType(DType.BF16)
-                .contextLength(context)
-                .cacheTokens(context)
-                // Every turn computes its whole prompt.
-                .prefixCache(false)
+                .cacheTokens(cacheTokens)
+                .prefixCache(reuse)
+                .profile(profile)
                 .build());
   }
 
@@ -58,19 +65,24 @@ final class OurModel implements AutoCloseable {
 
   /** Decodes {@code tokens} tokens after a prompt; the prompt and the first token are outside the measured time. */
   Contender decode(int promptTokens, int tokens) {
-    int[] prompt = RandomData.ids(promptTokens, vocabulary);
+    return decode("Lanes", 1, promptTokens, tokens);
+  }
+
+  /** The same for several sequences side by side, with prompts of their own; all their tokens count. */
+  Contender decode(String name, int sequences, int promptTokens, int tokens) {
     GenerationOptions options = options(tokens + 1);
+    int[] ids = RandomData.ids(promptTokens + sequences, vocabulary);
     return new Contender() {
-      private GenerationStream stream;
+      private final List<GenerationStream> streams = new ArrayList<>();
 
       @Override
       public String name() {
-        return "Lanes";
+        return name;
       }
 
       @Override
       public double work() {
-        return tokens;
+        return (double) sequences * tokens;
       }
 
       @Override
@@ -81,22 +93,37 @@ final class OurModel implements AutoCloseable {
       @Override
       public void prepare() {
         close();
-        stream = model.stream(prompt, options);
-        stream.next();
+        for (int s = 0; s < sequences; s++) {
+          streams.add(model.stream(Arrays.copyOfRange(ids, s, s + promptTokens), options));
+        }
+        streams.forEach(GenerationStream::next);
       }
 
       @Override
       public void run() {
-        check(stream.result().outputIds().length, tokens + 1);
+        for (GenerationStream stream : streams) {
+          check(stream.result().outputIds().length, tokens + 1);
+        }
       }
 
       @Override
       public void close() {
-        if (stream != null) {
-          stream.close();
-        }
+        streams.forEach(GenerationStream::close);
+        streams.clear();
       }
     };
+  }
+
+  /** Where the time of steps goes: prompts of {@code promptTokens}, each with {@code tokens} of output, warm. */
+  ModelProfile profile(int promptTokens, int tokens, int rounds) {
+    int[] prompt = RandomData.ids(promptTokens, vocabulary);
+    GenerationOptions options = options(tokens);
+    model.generate(prompt, options);
+    model.resetProfile();
+    for (int i = 0; i < rounds; i++) {
+      model.generate(prompt, options);
+    }
+    return model.profile().orElseThrow();
   }
 
   private static GenerationOptions options(int tokens) {
