@@ -157,10 +157,12 @@ TEST_P(KvTest, RefusesBadWrites) {
     p->tokens = INT64_MAX / 2;
     p->slots_len = UINT64_MAX;
   });
-  const std::vector<int64_t> beyond = {0, 128, 1}, below = {0, -2, 1}, twice = {3, 1, 3};
+  const std::vector<int64_t> beyond = {0, 128, 1}, below = {0, -2, 1}, twice = {3, 1, 3}, in_run = {1, 2, 2}, run_again = {1, 2, 1};
   refused("slots[1] is 128", [&](auto* p) { p->slots = beyond.data(); });
   refused("slots[1] is -2", [&](auto* p) { p->slots = below.data(); });
   refused("3 twice", [&](auto* p) { p->slots = twice.data(); });
+  refused("2 twice", [&](auto* p) { p->slots = in_run.data(); });
+  refused("1 twice", [&](auto* p) { p->slots = run_again.data(); });
 }
 
 class KvPoolTest : public LanesTest {};

@@ -23,12 +23,24 @@ void CheckSlots(const lanes_kv_write_params& p) {
     last = slot;
   }
   if (ascending) return;
-  std::vector<int64_t> sorted;
-  sorted.reserve(static_cast<size_t>(p.tokens));
-  std::copy_if(p.slots, p.slots + p.tokens, std::back_inserter(sorted), [](int64_t slot) { return slot >= 0; });
-  std::sort(sorted.begin(), sorted.end());
-  const auto repeated = std::adjacent_find(sorted.begin(), sorted.end());
-  if (repeated != sorted.end()) ThrowInvalid("slots holds %lld twice", static_cast<long long>(*repeated));
+  // Pages lie anywhere, but the tokens of a page side by side: there are few runs to sort.
+  struct Run {
+    int64_t begin, end;
+  };
+  std::vector<Run> runs;
+  for (int64_t t = 0; t < p.tokens; ++t) {
+    const int64_t slot = p.slots[t];
+    if (slot < 0) continue;
+    if (!runs.empty() && runs.back().end == slot) {
+      ++runs.back().end;
+    } else {
+      runs.push_back({slot, slot + 1});
+    }
+  }
+  std::sort(runs.begin(), runs.end(), [](const Run& x, const Run& y) { return x.begin < y.begin; });
+  for (size_t i = 1; i < runs.size(); ++i) {
+    if (runs[i].begin < runs[i - 1].end) ThrowInvalid("slots holds %lld twice", static_cast<long long>(runs[i].begin));
+  }
 }
 
 }  // namespace
