@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.offset;
 
+import dev.lanes.backend.OpTime;
 import dev.lanes.context.ContextPolicy;
 import dev.lanes.context.TokenRange;
 import dev.lanes.engine.EngineConfig;
+import dev.lanes.engine.ModelProfile;
+import dev.lanes.engine.StepProfile;
 import dev.lanes.error.ContextOverflowException;
 import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.error.InvalidModelException;
@@ -76,6 +79,59 @@ class LanguageModelTest {
     assertThat(stats.prefillTokensPerSecond()).isPositive();
     assertThat(stats.peakNativeBytes()).isGreaterThanOrEqualTo(model.info().memory().weightBytes());
     assertThat(model.generate(generation.promptIds(), TEN).outputIds()).isEqualTo(generation.outputIds());
+  }
+
+  @Test
+  void profilesSayWhereTheTimeOfStepsWent() {
+    assertThat(model.profile()).isEmpty();
+    model.resetProfile();
+    int[] prompt = ids(20);
+    int[] expected = model.generate(prompt, TEN).outputIds();
+    try (LanguageModel profiled = Lanes.load(directory, LoadOptions.builder().threads(2).profile(true).pinnedThreads(true).ownThreads(true)
+        .prefixCache(false).build())) {
+      for (int round = 0; round < 2; round++) {
+        assertThat(profiled.generate(prompt, TEN).outputIds()).isEqualTo(expected);
+        ModelProfile profile = profiled.profile().orElseThrow();
+        assertThat(profile.prefill().steps()).isEqualTo(1);
+        assertThat(profile.prefill().tokens()).isEqualTo(20);
+        assertThat(profile.decode().steps()).isEqualTo(9);
+        assertThat(profile.decode().tokens()).isEqualTo(9);
+        for (StepProfile steps : List.of(profile.prefill(), profile.decode())) {
+          assertThat(steps.nanos()).isPositive();
+          assertThat(steps.outsideNanos()).isPositive();
+          assertThat(steps.shareBetweenKernels()).isBetween(0.0, 1.0);
+          OpTime linear = steps.ops().stream().filter(op -> op.op().equals("linear")).findFirst().orElseThrow();
+          assertThat(linear.calls()).isEqualTo(steps.steps() * (4 * TinyCheckpoint.LAYERS + 1));
+          if (profiled.info().backend().name().equals("cpu")) {
+            assertThat(linear.kernel().calls()).isEqualTo(linear.calls());
+            assertThat(linear.kernel().nanos()).isPositive();
+          }
+          assertThat(String.join("\n", steps.table())).contains("attention", "outside of ops", "between kernels");
+        }
+        profiled.resetProfile();
+        assertThat(profiled.profile().orElseThrow().decode().steps()).isZero();
+        assertThat(profiled.profile().orElseThrow().decode().table()).containsExactly("no steps");
+      }
+    }
+  }
+
+  /** Models of one JVM share their threads; each gets on, and its tokens are its own. */
+  @Test
+  void severalModelsWorkSideBySide() {
+    int[] prompt = ids(30);
+    int[] expected = model.generate(prompt, TEN).outputIds();
+    try (LanguageModel second = Lanes.load(directory, LoadOptions.builder().threads(2).build());
+        LanguageModel third = Lanes.load(bare, LoadOptions.builder().threads(2).ownThreads(true).build())) {
+      List<CompletableFuture<Generation>> running = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        for (LanguageModel each : List.of(model, second, third)) {
+          running.add(each.submit(prompt, TEN));
+        }
+      }
+      for (CompletableFuture<Generation> one : running) {
+        assertThat(one.join().outputIds()).isEqualTo(expected);
+      }
+    }
   }
 
   @Test

@@ -68,11 +68,41 @@ class BackendsTest {
     }
   }
 
+  /** Leaves backends open, one in the middle of its work; with an argument through {@link System#exit}. */
+  public static final class Careless {
+    public static void main(String[] args) {
+      Backend b = Backends.open(new BackendOptions(Device.CPU, 4, Isa.AUTO, true, false));
+      Tensor x = b.tensor(MemoryTag.OTHER, 1000, 1000);
+      Thread worker = new Thread(() -> {
+        while (true) {
+          b.gate(new Op.Gate(Activation.SILU, x, x, x));
+        }
+      });
+      worker.setDaemon(true);
+      worker.start();
+      b.gate(new Op.Gate(Activation.SILU, x, x, x));
+      if (args.length > 0) {
+        System.exit(0);
+      }
+    }
+  }
+
+  @Test
+  void aJvmEndsWithBackendsOpen() throws Exception {
+    run(Careless.class, List.of());
+    run(Careless.class, List.of(), "exit");
+  }
+
   private static String freshJvm(String... options) throws IOException, InterruptedException {
+    return run(Main.class, List.of(options));
+  }
+
+  private static String run(Class<?> main, List<String> options, String... arguments) throws IOException, InterruptedException {
     List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "--enable-native-access=ALL-UNNAMED", "-cp", System.getProperty("java.class.path")));
-    command.addAll(List.of(options));
-    command.add(Main.class.getName());
+    command.addAll(options);
+    command.add(main.getName());
+    command.addAll(List.of(arguments));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
@@ -89,6 +119,8 @@ class BackendsTest {
     assertThat(freshJvm("-Ddev.lanes.isa=sse")).contains("dev.lanes.isa is \"sse\"", "auto, reference, avx2, avx512");
     assertThat(freshJvm("-Ddev.lanes.threads=many")).contains("dev.lanes.threads is \"many\"");
     assertThat(freshJvm("-Ddev.lanes.threads=-3")).contains("threads is -3");
+    assertThat(freshJvm("-Ddev.lanes.pinned=true")).contains("opened");
+    assertThat(freshJvm("-Ddev.lanes.pinned=1")).contains("dev.lanes.pinned is \"1\"", "true or false");
   }
 
   /** A JVM that takes itself for one on another platform finds no library. */

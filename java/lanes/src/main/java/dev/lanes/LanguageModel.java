@@ -129,10 +129,12 @@ public interface LanguageModel extends AutoCloseable {
    * Where the time of this model's steps went, op by op, since it was loaded or since {@link #resetProfile}; empty unless it was loaded
    * with {@link LoadOptions#profile()}.
    */
-  Optional<ModelProfile> profile();
+  default Optional<ModelProfile> profile() {
+    return Optional.empty();
+  }
 
   /** Forgets the steps so far; does nothing without {@link LoadOptions#profile()}. */
-  void resetProfile();
+  default void resetProfile() {}
 
   /**
    * Cancels what runs, waits until it has stopped, and gives all memory back. Closing twice does nothing; streams of a closed model end

@@ -32,6 +32,9 @@ final class ModelOptions {
   @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Threads; 0 for one for each CPU.")
   private int threads;
 
+  @Option(names = "--pin-threads", description = "Keep each thread but the first on a CPU of its own.")
+  private boolean pinnedThreads;
+
   @Option(names = "--isa", paramLabel = "ISA", defaultValue = "auto", description = "auto, avx512, avx2 or reference.")
   private String isa;
 
@@ -102,7 +105,7 @@ final class ModelOptions {
   }
 
   LoadOptions.Builder loadOptions() {
-    LoadOptions.Builder options = LoadOptions.builder().device(device).threads(threads).isa(isa).compute(compute)
+    LoadOptions.Builder options = LoadOptions.builder().device(device).threads(threads).pinnedThreads(pinnedThreads).isa(isa).compute(compute)
         .ropeType(ropeType).cacheType(cacheType).stepTokens(stepTokens);
     if (context != null) {
       options.contextLength(context);
@@ -128,8 +131,9 @@ final class ModelOptions {
         Console.bytes(memory.availableBytes()));
     long start = System.nanoTime();
     LanguageModel loaded = Console.isInteractive() ? loadWithBar(console, directory) : Lanes.load(directory, loadOptions().build());
-    console.remark("loaded in %.2f s, %s on %d threads", (System.nanoTime() - start) * 1e-9, loaded.info().backend().isa(),
-        loaded.info().backend().threads());
+    double seconds = (System.nanoTime() - start) * 1e-9;
+    console.remark("loaded in %.2f s (%.2f GB/s of weights), %s on %d threads", seconds, memory.weightBytes() * 1e-9 / seconds,
+        loaded.info().backend().isa(), loaded.info().backend().threads());
     return loaded;
   }
 

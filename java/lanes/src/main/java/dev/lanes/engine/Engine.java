@@ -203,6 +203,19 @@ public final class Engine implements AutoCloseable {
   }
 
   private void step(List<Slice> slices) {
+    if (profiler == null) {
+      makeStep(slices);
+      return;
+    }
+    profiler.enter();
+    try {
+      makeStep(slices);
+    } finally {
+      profiler.end(slices);
+    }
+  }
+
+  private void makeStep(List<Slice> slices) {
     try {
       for (Sequence ended : runner.run(slices)) {
         scheduler.remove(ended);
@@ -216,8 +229,5 @@ public final class Engine implements AutoCloseable {
       }
     }
     steps++;
-    if (profiler != null) {
-      profiler.end(slices);
-    }
   }
 }

@@ -6,10 +6,16 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.locks.ReentrantLock;
 
-/** Adds up where the time of an engine's steps goes. {@link #begin} and {@link #end} are called by the engine's thread. */
+/**
+ * Adds up where the time of an engine's steps goes. {@link #begin}, {@link #enter} and {@link #end} are called by the engine's thread.
+ * Whoever asks waits for the step under way: a listener that was told of the last token finds its step counted.
+ */
 final class StepProfiler {
   private final ProfiledBackend backend;
+  /** Held during steps. Fair: the next step would otherwise begin before somebody who asks got a look. */
+  private final ReentrantLock lock = new ReentrantLock(true);
   private Sum prefill = new Sum();
   private Sum decode = new Sum();
   private long begin;
@@ -35,9 +41,22 @@ final class StepProfiler {
     begin = System.nanoTime();
   }
 
+  /** A step begins; {@link #end} follows whatever becomes of it. */
+  void enter() {
+    lock.lock();
+  }
+
   /** The step is done and told; the next one, if there is one, begins here. */
-  synchronized void end(List<Slice> slices) {
-    long nanos = System.nanoTime() - begin;
+  void end(List<Slice> slices) {
+    try {
+      add(slices, System.nanoTime() - begin);
+    } finally {
+      lock.unlock();
+      begin = System.nanoTime();
+    }
+  }
+
+  private void add(List<Slice> slices, long nanos) {
     int tokens = 0;
     for (Slice slice : slices) {
       tokens += slice.count();
@@ -49,15 +68,24 @@ final class StepProfiler {
     for (OpTime time : backend.take()) {
       sum.ops.merge(time.op(), time, OpTime::plus);
     }
-    begin = System.nanoTime();
   }
 
-  synchronized ModelProfile profile() {
-    return new ModelProfile(prefill.profile(), decode.profile());
+  ModelProfile profile() {
+    lock.lock();
+    try {
+      return new ModelProfile(prefill.profile(), decode.profile());
+    } finally {
+      lock.unlock();
+    }
   }
 
-  synchronized void reset() {
-    prefill = new Sum();
-    decode = new Sum();
+  void reset() {
+    lock.lock();
+    try {
+      prefill = new Sum();
+      decode = new Sum();
+    } finally {
+      lock.unlock();
+    }
   }
 }
