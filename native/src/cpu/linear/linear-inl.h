@@ -30,9 +30,9 @@ constexpr int64_t kRunDepth = 256;
 // A panel's block, in units of a row: a tile's part of the rows then stays in the first-level cache beside the panel's lines.
 constexpr int64_t kBlockUnits = 256;
 // Rows that one task sums at most; its parked sums take 64 floats for each.
-constexpr int64_t kGroupRows = 510;
+constexpr int64_t kGroupRows = 512;
 // Rows packed at a time; each pass reads all weights.
-constexpr int64_t kPassRows = 1020;
+constexpr int64_t kPassRows = 1024;
 // Steps between two rounds of prefetches.
 constexpr int64_t kPrefetchSteps = 4;
 
@@ -134,6 +134,10 @@ struct TileArgs {
   int64_t step_bytes;  // of the panel
   bool resume;         // sums hold earlier runs
   float* sums;         // [kRows, kPanelRows] of the runs that are complete
+  float* y;            // where the sums go at last, with bias and residual; null: to `sums`
+  const float* bias;
+  const float* residual;
+  int64_t y_stride, residual_stride;
   const char* prefetch;
   int64_t prefetch_lines;  // every kPrefetchSteps
 };
@@ -148,20 +152,20 @@ LANES_INLINE void ClearSums(F32 (&sum)[kRows][kVectors]) {
 }
 
 template <int kRows, int kVectors>
-LANES_INLINE void AddSums(const float* earlier, F32 (&sum)[kRows][kVectors]) {
+LANES_INLINE void AddRows(const float* rows, int64_t stride, F32 (&sum)[kRows][kVectors]) {
 #pragma GCC unroll 24
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) sum[i][v] = Add(Load(earlier + i * kPanelRows + v * kLanes), sum[i][v]);
+    for (int v = 0; v < kVectors; ++v) sum[i][v] = Add(Load(rows + i * stride + v * kLanes), sum[i][v]);
   }
 }
 
 template <int kRows, int kVectors>
-LANES_INLINE void StoreSums(const F32 (&sum)[kRows][kVectors], float* to) {
+LANES_INLINE void StoreRows(const F32 (&sum)[kRows][kVectors], float* rows, int64_t stride) {
 #pragma GCC unroll 24
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) Store(to + i * kPanelRows + v * kLanes, sum[i][v]);
+    for (int v = 0; v < kVectors; ++v) Store(rows + i * stride + v * kLanes, sum[i][v]);
   }
 }
 
@@ -200,8 +204,14 @@ void Tile(const TileArgs& t) {
     if constexpr (Weights::kOddTail) {
       if (left == 0 && t.half_step) Weights::template HalfStep<kRows, kVectors>(a, b, sum);
     }
-    if (resume) AddSums(t.sums, sum);
-    StoreSums(sum, t.sums);
+    if (resume) AddRows(t.sums, kPanelRows, sum);
+    if (left == 0 && t.y != nullptr) {
+      if (t.bias != nullptr) AddRows(t.bias, 0, sum);
+      if (t.residual != nullptr) AddRows(t.residual, t.residual_stride, sum);
+      StoreRows(sum, t.y, t.y_stride);
+      return;
+    }
+    StoreRows(sum, t.sums, kPanelRows);
     if (left == 0) return;
     resume = true;
   }
@@ -249,6 +259,7 @@ TileFunction FindTile(int64_t rows, int64_t units) {
 
 // ---- Epilogue -------------------------------------------------------------------------------------------------------------
 
+// What a tile cannot do as it stores its sums: an activation, or a panel whose last outputs are padding.
 // Rows row … row + rows - 1, outputs col … col + width - 1 (those past n are padding).
 void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int64_t width, const float* sums) {
   const int64_t n = args.weight.rows - col < width ? args.weight.rows - col : width;
@@ -272,23 +283,25 @@ void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int6
 
 // ---- Packed rows --------------------------------------------------------------------------------------------------------
 
-// kLineUnits units of one row of x, from `unit` on; what lies behind its end is 0.
+// Elements [begin, begin + kLanes) of a row of k elements; what lies behind its end is 0.
+LANES_INLINE F32 LoadRow(const float* x, int64_t k, int64_t begin) {
+  const int64_t left = k - begin;
+  return left >= kLanes ? Load(x + begin) : left > 0 ? LoadN(x + begin, left) : Zero();
+}
+
+// kLineUnits units of a row, from `unit` on.
 template <class Weights>
 LANES_INLINE void PackLine(const float* x, int64_t k, int64_t unit, float* line) {
   if constexpr (Weights::kCopiesRows) {
-    for (int64_t u = 0; u < kLineUnits; u += kLanes) {
-      const int64_t left = k - unit - u;
-      Store(line + u, left >= kLanes ? Load(x + unit + u) : LoadN(x + unit + u, left < 0 ? 0 : left));
-    }
-  } else {
+    for (int64_t u = 0; u < kLineUnits; u += kLanes) Store(line + u, LoadRow(x, k, unit + u));
+  }
+#if LANES_HAS_BF16_DOT
+  else {
     // A unit is a pair of bfloat16; where k is odd the last pair ends with 0.
     uint16_t* halves = reinterpret_cast<uint16_t*>(line);
-    for (int64_t h = 0; h < 2 * kLineUnits; h += kLanes) {
-      const int64_t left = k - 2 * unit - h;
-      const float* from = x + 2 * unit + h;
-      StoreBf16(halves + h, left >= kLanes ? Load(from) : LoadN(from, left < 0 ? 0 : left));
-    }
+    for (int64_t h = 0; h < 2 * kLineUnits; h += kLanes) StoreBf16ForDot(halves + h, LoadRow(x, k, 2 * unit + h));
   }
+#endif
 }
 
 // Units [begin, begin + count) of `rows` rows of x, from `row` on, to a tile's lines.
@@ -310,6 +323,8 @@ class Pass {
     tiles_ = (rows + Weights::kMostRows - 1) / Weights::kMostRows;
     half_step_ = Weights::kOddTail && k % 2 != 0;
     steps_ = half_step_ ? k / 2 : (k + Weights::kDepth - 1) / Weights::kDepth;
+    tile_rows_ = rows / tiles_;
+    left_over_ = rows % tiles_;
     tile_width_ = UnitsInRegisters((rows + tiles_ - 1) / tiles_);
     streams_ = tiles_ == 1 && tile_width_ == kWidths;
     block_steps_ = streams_ ? steps_ : kBlockUnits / Weights::kUnits;
@@ -320,8 +335,10 @@ class Pass {
 
   void Run() {
     const int64_t panels = PanelCount(args_.weight), workers = Workers(context_);
-    // Tasks enough for all workers, but no smaller than makes reading a block worth it.
+    // A group for every worker, who then reads the rows that it packed itself, and tasks enough for all workers; but no group so
+    // small that reading a block is not worth it.
     int64_t groups = (rows_ + kGroupRows - 1) / kGroupRows;
+    while (groups < workers && rows_ / (groups + 1) >= 64) ++groups;
     while (panels * groups < 4 * workers && rows_ / (groups + 1) >= 72) ++groups;
     sums_per_worker_ = (tiles_ + groups - 1) / groups * Weights::kMostRows * kPanelRows;
     const bool copies = !(Weights::kCopiesRows && rows_ == 1);
@@ -334,8 +351,8 @@ class Pass {
     const int64_t grain = work < 4096 ? panels * groups : 1;
     ParallelFor(context_, panels * groups, grain, [&](int64_t begin, int64_t end, int worker) {
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t group = task % groups;
-        Task(task / groups, tiles_ * group / groups, tiles_ * (group + 1) / groups, worker);
+        const int64_t group = task / panels;
+        Task(task % panels, tiles_ * group / groups, tiles_ * (group + 1) / groups, worker);
       }
     });
   }
@@ -361,7 +378,11 @@ class Pass {
     const int64_t width = PanelWidth(w, panel), step_bytes = width * Weights::kLaneBytes;
     const int64_t units = width / kPanelStep;
     const char* weights = w.data + PanelOffset(w, panel);
+    const int64_t col = panel * kPanelRows;
+    const bool finishes = args_.activation == LANES_ACTIVATION_NONE && col + width <= w.rows;
+    // A tile that streams fetches nothing: the processor sees what comes.
     const int64_t parts = (tile_end - tile_begin) * ((units + tile_width_ - 1) / tile_width_);
+    const int64_t prefetch_lines = streams_ ? 0 : (kPrefetchSteps * step_bytes / 64 + parts - 1) / parts;
     for (int64_t step = 0; step == 0 || step < steps_; step += block_steps_) {
       const int64_t steps = steps_ - step < block_steps_ ? steps_ - step : block_steps_;
       const bool last = step + steps >= steps_;
@@ -380,17 +401,19 @@ class Pass {
         t.resume = step > 0;
         for (int64_t unit = 0; unit < units; unit += tile_width_) {
           const int64_t count = units - unit < tile_width_ ? units - unit : tile_width_;
-          SetPrefetch(&t, next, part++, parts);
+          SetPrefetch(&t, next, part++, prefetch_lines);
+          SetOutput(&t, last && finishes, row_ + row, col + unit * kPanelStep);
           FindTile<Weights>(rows, count)(t);
           t.b += count * kPanelStep * Weights::kLaneBytes;
           t.sums += count * kPanelStep;
         }
-        if (last) Finish(args_, row_ + row, rows, panel * kPanelRows, width, sums);
+        if (last && !finishes) Finish(args_, row_ + row, rows, col, width, sums);
       }
     }
   }
 
-  int64_t Begin(int64_t tile) const { return rows_ * tile / tiles_; }
+  // The first tiles are a row higher than the others where rows are left over.
+  int64_t Begin(int64_t tile) const { return tile * tile_rows_ + (tile < left_over_ ? tile : left_over_); }
 
   // Units of one row in the block that begins with `step`, whole lines. The half step belongs to the last block.
   int64_t BlockUnits(int64_t step) const {
@@ -403,17 +426,26 @@ class Pass {
     return step * Weights::kUnits * rows_ + BlockUnits(step) * Begin(tile);
   }
 
-  // Each strip of a tile fetches its part of the next block. A tile that streams fetches nothing: the processor sees what comes.
-  void SetPrefetch(TileArgs* t, const char* next, int64_t part, int64_t parts) const {
-    const int64_t lines = kPrefetchSteps * t->step_bytes / 64, most = parts < lines ? parts : lines;
-    t->prefetch_lines = streams_ || part >= most ? 0 : (lines + most - 1) / most;
-    t->prefetch = next + part * t->prefetch_lines * (t->steps / kPrefetchSteps) * 64;
+  void SetOutput(TileArgs* t, bool finishes, int64_t row, int64_t col) const {
+    t->y = finishes ? args_.y + row * args_.y_stride + col : nullptr;
+    t->y_stride = args_.y_stride;
+    t->bias = args_.bias == nullptr ? nullptr : args_.bias + col;
+    t->residual = args_.residual == nullptr ? nullptr : args_.residual + row * args_.residual_stride + col;
+    t->residual_stride = args_.residual_stride;
+  }
+
+  // Each strip of a tile fetches its part of the next block.
+  static void SetPrefetch(TileArgs* t, const char* next, int64_t part, int64_t lines_of_part) {
+    const int64_t done = part * lines_of_part;
+    t->prefetch_lines = done < kPrefetchSteps * t->step_bytes / 64 ? lines_of_part : 0;
+    t->prefetch = next + done * (t->steps / kPrefetchSteps) * 64;
   }
 
   OpContext& context_;
   const LinearArgs& args_;
   const int64_t row_, rows_;
   int64_t tiles_;
+  int64_t tile_rows_, left_over_;
   int64_t tile_width_;  // in units of kPanelStep outputs
   bool streams_;        // one tile holds all rows and the whole width of a panel
   int64_t steps_;

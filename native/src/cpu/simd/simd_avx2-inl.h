@@ -160,6 +160,7 @@ static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, Na
 
 // Whether DotBf16(a, b, sum) is here: for each lane sum + a.low * b.low + a.high * b.high, with a and b pairs of bfloat16, in the
 // processor's own rounding.
+// StoreBf16ForDot is StoreBf16, but may store 0 for a subnormal number, which the dot product takes for 0.
 #define LANES_HAS_BF16_DOT 0
 
 // Into all caches; into the second level and further out.

@@ -141,6 +141,9 @@ static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) {
 static inline F32 DotBf16(I32 a, I32 b, F32 sum) {
   return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
 }
+static inline void StoreBf16ForDot(uint16_t* p, F32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(_mm512_cvtneps_pbh(a.v)));
+}
 #else
 #define LANES_HAS_BF16_DOT 0
 #endif

@@ -156,6 +156,7 @@ static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, Na
 static inline F32 DotBf16(I32 a, I32 b, F32 sum) {
   return {vbfdotq_f32(sum.v, vreinterpretq_bf16_s32(a.v), vreinterpretq_bf16_s32(b.v))};
 }
+static inline void StoreBf16ForDot(uint16_t* p, F32 a) { StoreBf16(p, a); }
 #else
 #define LANES_HAS_BF16_DOT 0
 #endif
