@@ -279,6 +279,14 @@ TEST_F(AbiTest, RunCallsOneAfterTheOther) {
   EXPECT_EQ(first.y, (std::vector<float>{5, 14, 33}));
   EXPECT_EQ(third.y, (std::vector<float>{0, 0, 0}));
 
+  // The run's runtime is no weight, and ops by themselves work after it.
+  lanes_embed_params embed = {};
+  embed.size = sizeof embed;
+  embed.weight = reinterpret_cast<const lanes_weight*>(runtime.get());
+  const lanes_call wrong = {LANES_CALL_EMBED, 0, &embed};
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "is a runtime: expected a weight", lanes_run(runtime.get(), &wrong, 1));
+  ASSERT_LANES_OK(lanes_gate(runtime.get(), &third.params));
+
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_run(nullptr, calls, 1));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "calls", lanes_run(runtime.get(), nullptr, 1));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "calls", lanes_run(runtime.get(), calls, UINT64_MAX));

@@ -273,9 +273,13 @@ TEST_F(ThreadPoolTest, RuntimesThatShareThreadsWorkSideBySide) {
       p.up = up.data();
       p.y = y.data();
       p.gate_len = p.up_len = p.y_len = gate.size();
+      // One by one, and in lists that keep the threads until another runtime wants them.
+      const std::vector<lanes_call> calls(20, lanes_call{LANES_CALL_GATE, 0, &p});
       for (int round = 0; round < 300; ++round) {
         std::fill(y.begin(), y.end(), -1.0f);
-        if (lanes_gate(runtimes[i].get(), &p) != LANES_OK) ++wrong;
+        lanes_runtime* const runtime = runtimes[i].get();
+        const int32_t status = round % 2 == 0 ? lanes_gate(runtime, &p) : lanes_run(runtime, calls.data(), calls.size());
+        if (status != LANES_OK) ++wrong;
         for (size_t j = 0; j < y.size(); ++j) wrong += y[j] != gate[j] * up[j];
       }
     });

@@ -32,7 +32,7 @@ int32_t RunCall(lanes_runtime* runtime, const lanes_call& call) {
 }  // namespace
 
 int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t count) {
-  const int32_t status = Guard("lanes_run", [&] {
+  return Guard("lanes_run", [&] {
     const Pinned<lanes_runtime> pinned(runtime, "runtime");
     CheckArray(calls, count, count > INT64_MAX ? INT64_MAX : static_cast<int64_t>(count), "calls");
     CheckAligned(calls, alignof(lanes_call), "calls");
@@ -40,11 +40,11 @@ int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t coun
       CheckRange(calls[i].kind, LANES_CALL_EMBED, LANES_CALL_COMBINE, "calls[].kind");
       CheckRange(calls[i].reserved, 0, 0, "calls[].reserved");
     }
+    Run run(*pinned);
+    for (uint64_t i = 0; i < count; ++i) {
+      if (i > 0) run.Yield();
+      const int32_t status = RunCall(runtime, calls[i]);
+      if (status != LANES_OK) throw Error(status, LastError());
+    }
   });
-  if (status != LANES_OK) return status;
-  for (uint64_t i = 0; i < count; ++i) {
-    const int32_t failed = RunCall(runtime, calls[i]);
-    if (failed != LANES_OK) return failed;
-  }
-  return LANES_OK;
 }

@@ -54,6 +54,8 @@ HandleEntry& Find(Table& table, const void* handle, HandleKind kind, const char*
 
 }  // namespace
 
+thread_local const lanes_runtime* run_runtime = nullptr;
+
 void AddHandle(const void* handle, HandleKind kind) {
   Table& table = GetTable();
   std::lock_guard<std::mutex> lock(table.mutex);

@@ -35,13 +35,22 @@ void UnpinHandle(HandleEntry* entry) noexcept;
 // From here on the handle is refused; returns when the last pin is gone. The caller then deletes the object.
 void RemoveHandle(const void* handle, HandleKind kind, const char* name);
 
+// The runtime that this thread has pinned already for a run of several calls, or null.
+extern thread_local const lanes_runtime* run_runtime;
+
 // A handle kept alive for the duration of a call.
 template <class T>
 class Pinned {
  public:
-  Pinned(T* handle, const char* name)
-      : handle_(handle), entry_(PinHandle(handle, HandleKindOf<std::remove_const_t<T>>::value, name)) {}
-  ~Pinned() { UnpinHandle(entry_); }
+  Pinned(T* handle, const char* name) : handle_(handle) {
+    if constexpr (std::is_same_v<std::remove_const_t<T>, lanes_runtime>) {
+      if (handle != nullptr && handle == run_runtime) return;
+    }
+    entry_ = PinHandle(handle, HandleKindOf<std::remove_const_t<T>>::value, name);
+  }
+  ~Pinned() {
+    if (entry_ != nullptr) UnpinHandle(entry_);
+  }
   Pinned(const Pinned&) = delete;
   Pinned& operator=(const Pinned&) = delete;
   T& operator*() const { return *handle_; }
@@ -49,7 +58,7 @@ class Pinned {
 
  private:
   T* handle_;
-  HandleEntry* entry_;
+  HandleEntry* entry_ = nullptr;  // null in a run, whose pin covers this one
 };
 
 }  // namespace lanes

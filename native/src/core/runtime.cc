@@ -1,5 +1,6 @@
 #include "core/runtime.h"
 
+#include "core/handles.h"
 #include "core/numeric.h"
 
 namespace lanes {
@@ -12,9 +13,31 @@ void* OpContext::Scratch(int64_t bytes) {
   return scratch_.data();
 }
 
-Turn::Turn(lanes_runtime& runtime, OpId op) : lock_(runtime.turn), runtime_(runtime), op_(op), timed_(runtime.profile.on) {
+Run::Run(lanes_runtime& runtime) : lock_(runtime.turn), runtime_(runtime) {
+  runtime.context.pool().turns().Take(&runtime);
+  run_runtime = &runtime;
+}
+
+Run::~Run() {
+  run_runtime = nullptr;
+  runtime_.context.pool().turns().Give();
+}
+
+void Run::Yield() {
+  Turns& turns = runtime_.context.pool().turns();
+  if (!turns.Wanted()) return;
+  turns.Give();
+  turns.Take(&runtime_);
+}
+
+Turn::Turn(lanes_runtime& runtime, OpId op)
+    : runtime_(runtime), lock_(runtime.turn, std::defer_lock), op_(op), in_run_(run_runtime == &runtime) {
   ThreadPool& pool = runtime.context.pool();
-  pool.turns().Take(&runtime);
+  if (!in_run_) {
+    lock_.lock();
+    pool.turns().Take(&runtime);
+  }
+  timed_ = runtime.profile.on;
   pool.set_timing(timed_);
   if (timed_) {
     lost_ = pool.lost();
@@ -31,7 +54,7 @@ Turn::~Turn() {
     op.wait_nanos += pool.lost().wait - lost_.wait;
     op.idle_nanos += pool.lost().idle - lost_.idle;
   }
-  pool.turns().Give();
+  if (!in_run_) pool.turns().Give();
 }
 
 int Workers(const OpContext& context) { return context.pool().threads(); }

@@ -48,6 +48,23 @@ struct lanes_runtime {
 
 namespace lanes {
 
+// A thread's exclusive use of a runtime and of its threads over several ops, whose own Turn and Pinned then cost nothing.
+class Run {
+ public:
+  // The runtime is pinned, and this thread has no other run.
+  explicit Run(lanes_runtime& runtime);
+  ~Run();
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
+  // Between two ops: lets other runtimes use the threads when they want to.
+  void Yield();
+
+ private:
+  const std::lock_guard<std::mutex> lock_;
+  lanes_runtime& runtime_;
+};
+
 // An op's exclusive use of a runtime and of its threads.
 class Turn {
  public:
@@ -61,10 +78,11 @@ class Turn {
  private:
   using Clock = std::chrono::steady_clock;
 
-  const std::lock_guard<std::mutex> lock_;
   lanes_runtime& runtime_;
+  std::unique_lock<std::mutex> lock_;
   const OpId op_;
-  const bool timed_;
+  const bool in_run_;
+  bool timed_;
   Clock::time_point begin_;
   ThreadPool::Lost lost_;
 };

@@ -12,10 +12,12 @@ void Turns::Take(const void* owner) {
   }
   if (!queue) slice_end_ = Clock::now() + kSlice;
   const uint64_t number = next_++;
+  ++waiting_;
   // Whoever finds its slice over joins the queue and lets the first one in.
   given_.notify_all();
   while (taken_ || serving_ != number) given_.wait_for(lock, kPoll);
   ++serving_;
+  --waiting_;
   taken_ = true;
   last_ = owner;
   slice_end_ = Clock::now() + kSlice;

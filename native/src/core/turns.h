@@ -2,6 +2,7 @@
 #ifndef LANES_CORE_TURNS_H_
 #define LANES_CORE_TURNS_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -20,6 +21,8 @@ class Turns {
   // Waits for a turn. `owner` tells apart who keeps a slice: the runtime.
   void Take(const void* owner);
   void Give();
+  // Whether anybody waits: whoever keeps a turn over several ops then gives it up between two of them.
+  bool Wanted() const { return waiting_.load(std::memory_order_relaxed) != 0; }
 
  private:
   // The queue looks this often whether the last owner has stopped coming back.
@@ -32,6 +35,7 @@ class Turns {
   Clock::time_point slice_end_;
   // Numbers of the queue: those in [serving_, next_) wait.
   uint64_t serving_ = 0, next_ = 0;
+  std::atomic<int> waiting_{0};
 };
 
 }  // namespace lanes

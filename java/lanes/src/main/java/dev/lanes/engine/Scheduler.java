@@ -87,8 +87,13 @@ final class Scheduler {
 
   private void drop(Predicate<Sequence> which, Consumer<Sequence> farewell) {
     List<Sequence> dropped = new ArrayList<>();
-    waiting.stream().filter(which).forEach(dropped::add);
-    running.stream().filter(which).forEach(dropped::add);
+    for (TreeSet<Sequence> set : List.of(waiting, running)) {
+      for (Sequence sequence : set) {
+        if (which.test(sequence)) {
+          dropped.add(sequence);
+        }
+      }
+    }
     for (Sequence sequence : dropped) {
       remove(sequence);
       farewell.accept(sequence);
@@ -172,7 +177,10 @@ final class Scheduler {
     private boolean preempted;
 
     Step() {
-      int single = (int) running.stream().filter(sequence -> sequence.pending() == 1).count();
+      int single = 0;
+      for (Sequence sequence : running) {
+        single += sequence.pending() == 1 ? 1 : 0;
+      }
       tokensLeft = Math.max(1, config.stepTokens() - single);
     }
 

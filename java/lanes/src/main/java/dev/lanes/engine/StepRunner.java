@@ -30,9 +30,14 @@ final class StepRunner {
    */
   List<Sequence> run(List<Slice> planned) {
     List<Slice> slices = new ArrayList<>(planned.size());
-    planned.stream().filter(slice -> slice.sequence() instanceof GenerationSequence).forEach(slices::add);
-    int generations = slices.size();
-    planned.stream().filter(slice -> slice.sequence() instanceof ForwardSequence).forEach(slices::add);
+    int generations = 0;
+    for (Slice slice : planned) {
+      if (slice.sequence() instanceof GenerationSequence) {
+        slices.add(generations++, slice);
+      } else {
+        slices.add(slice);
+      }
+    }
 
     StepOutput output = model.forward(batch(slices));
     Sampled sampled = sample(slices.subList(0, generations), output);
@@ -43,7 +48,12 @@ final class StepRunner {
   }
 
   private StepBatch batch(List<Slice> slices) {
-    int total = slices.stream().mapToInt(Slice::count).sum();
+    int total = 0;
+    int logits = 0;
+    for (Slice slice : slices) {
+      total += slice.count();
+      logits += slice.logitRows();
+    }
     int sequences = slices.size();
     int[] tokens = new int[total];
     long[] positions = new long[total];
@@ -54,7 +64,7 @@ final class StepRunner {
     int[][] pageTable = new int[sequences][];
     long[] window = new long[sequences];
     long[] sinks = new long[sequences];
-    int[] logitRows = new int[slices.stream().mapToInt(Slice::logitRows).sum()];
+    int[] logitRows = new int[logits];
     StepBatch.Hidden hidden = StepBatch.Hidden.NONE;
     int row = 0;
     int logitRow = 0;
@@ -97,10 +107,13 @@ final class StepRunner {
       }
     }
     int count = choosing.size();
-    SampleRow[] rows = choosing.stream().map(GenerationSequence::sampleRow).toArray(SampleRow[]::new);
-    Sampled sampled = new Sampled(rows, new int[count],
-        choosing.stream().anyMatch(sequence -> sequence.sampling().topLogProbabilities() >= 0) ? new float[count] : null,
-        new int[count][], new float[count][]);
+    SampleRow[] rows = new SampleRow[count];
+    boolean anyAsked = false;
+    for (int i = 0; i < count; i++) {
+      rows[i] = choosing.get(i).sampleRow();
+      anyAsked |= choosing.get(i).sampling().topLogProbabilities() >= 0;
+    }
+    Sampled sampled = new Sampled(rows, new int[count], anyAsked ? new float[count] : null, new int[count][], new float[count][]);
     if (count == 0) {
       return sampled;
     }
@@ -146,7 +159,10 @@ final class StepRunner {
   }
 
   private void takeRows(List<Slice> slices, int firstForward, int firstLogitRow, StepOutput output, List<Sequence> ended) {
-    int row = slices.subList(0, firstForward).stream().mapToInt(Slice::count).sum();
+    int row = 0;
+    for (Slice slice : slices.subList(0, firstForward)) {
+      row += slice.count();
+    }
     int logitRow = firstLogitRow;
     for (Slice slice : slices.subList(firstForward, slices.size())) {
       ForwardSequence sequence = (ForwardSequence) slice.sequence();

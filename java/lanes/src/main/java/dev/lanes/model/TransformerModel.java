@@ -20,6 +20,8 @@ public final class TransformerModel implements AutoCloseable {
   private final WeightLoader.Loaded loaded;
   private final Scratch scratch;
   private final ForwardPass pass;
+  /** Those of the last step: steps come with the same pages again and again. */
+  private KvPages.Spec checkedPages;
   private boolean closed;
 
   private TransformerModel(
@@ -128,9 +130,7 @@ public final class TransformerModel implements AutoCloseable {
     require(batch.positions().length == tokens && batch.slots().length == tokens && ragged.tokens() == tokens,
         "%d tokens, but %d positions, %d slots and sequences of %d tokens in all", tokens, batch.positions().length, batch.slots().length,
         ragged.tokens());
-    KvPages.Spec spec = batch.pages().spec();
-    require(spec.equals(shape.kvSpec(spec.pages(), spec.dtype())), "the KV pages %s are not those of this model, %s", spec,
-        shape.kvSpec(spec.pages(), spec.dtype()));
+    checkPages(batch.pages().spec());
     checkPositions(batch.positions());
     if (batch.sinkPositions() != null) {
       require(isRotary(), "positions can be re-numbered only where they are rotary; %s learns them", config.architecture());
@@ -148,6 +148,14 @@ public final class TransformerModel implements AutoCloseable {
         require(queries == ragged.keyCount()[s], "sequence %d has %d of its %d tokens in the step; an encoder needs all of them", s,
             queries, ragged.keyCount()[s]);
       }
+    }
+  }
+
+  private void checkPages(KvPages.Spec spec) {
+    if (spec != checkedPages) {
+      KvPages.Spec ours = shape.kvSpec(spec.pages(), spec.dtype());
+      require(spec.equals(ours), "the KV pages %s are not those of this model, %s", spec, ours);
+      checkedPages = spec;
     }
   }
 
