@@ -10,6 +10,9 @@ import java.util.List;
 
 /** The backends of this machine: every native instruction set that its CPU has, and the Java reference. */
 public final class TestBackends {
+  /** Element types that need no scales. */
+  public static final List<DType> FLOATS = List.of(DType.F32, DType.BF16, DType.F16);
+
   private TestBackends() {}
 
   /** Native options, one for each instruction set that can be used here; the plain loops always can. */
@@ -55,6 +58,7 @@ public final class TestBackends {
         case F32 -> buffer.putFloat(value);
         case BF16 -> buffer.putShort(FloatFormats.toBf16(value));
         case F16 -> buffer.putShort(FloatFormats.toF16(value));
+        case S8 -> buffer.put((byte) value);
       }
     }
     return buffer.flip();

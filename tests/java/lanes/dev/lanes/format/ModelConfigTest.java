@@ -213,11 +213,12 @@ class ModelConfigTest {
   }
 
   @Test
-  void compressedTensorsAreRefusedByName() {
-    Path folder = SharedData.require("models/minimind2-small-w8a8");
-    assertThat(org.assertj.core.api.Assertions.catchThrowable(() -> ModelConfig.load(folder)))
-        .isInstanceOf(dev.lanes.error.UnsupportedModelException.class)
-        .hasMessageContainingAll("config.json", "quantization_config", "compressed-tensors", "int-quantized");
+  void compressedTensorsOfTheSharedData() {
+    ModelConfig config = ModelConfig.load(SharedData.require("models/minimind2-small-w8a8"));
+    QuantizationConfig quantization = config.quantization().orElseThrow();
+    assertThat(quantization.schemeOf("model.layers.0.self_attn.q_proj", "Linear")).contains(
+        new QuantizationConfig.Scheme(QuantizationConfig.WeightScale.CHANNEL, QuantizationConfig.InputScale.TOKEN));
+    assertThat(quantization.schemeOf("lm_head", "Linear")).isEmpty();
   }
 
   @Test

@@ -8,6 +8,7 @@ import dev.lanes.backend.MemoryStats;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 
 /** Another backend with room to look in or to interfere. */
@@ -26,6 +27,11 @@ class DelegatingBackend implements Backend {
   @Override
   public Tensor tensor(MemoryTag tag, int rows, int columns) {
     return inner.tensor(tag, rows, columns);
+  }
+
+  @Override
+  public QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns) {
+    return inner.quantizedTensor(tag, rows, columns);
   }
 
   @Override

@@ -37,7 +37,7 @@ class RecipeTest {
   private static ModelConfig named(ModelConfig c, String architecture) {
     return new ModelConfig(c.file(), architecture, c.family(), c.vocabSize(), c.maxPositions(), c.hiddenSize(), c.intermediateSize(),
         c.layers(), c.normEpsilon(), c.activation(), c.attention(), c.rope(), c.experts(), c.mlpBias(), c.tieWordEmbeddings(),
-        c.typeVocabSize(), c.tokens(), c.dtype());
+        c.typeVocabSize(), c.tokens(), c.dtype(), c.quantization());
   }
 
   @Test

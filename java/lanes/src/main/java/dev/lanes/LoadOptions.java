@@ -2,6 +2,7 @@ package dev.lanes;
 
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
+import dev.lanes.model.Quantization;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -18,6 +19,8 @@ public final class LoadOptions {
   private final OptionalLong cacheBytes;
   private final OptionalInt cacheTokens;
   private final Optional<DType> weightType;
+  private final Quantization quantization;
+  private final boolean quantizeHead;
   private final Compute compute;
   private final DType ropeType;
   private final DType cacheType;
@@ -37,6 +40,8 @@ public final class LoadOptions {
     cacheBytes = builder.cacheBytes;
     cacheTokens = builder.cacheTokens;
     weightType = builder.weightType;
+    quantization = builder.quantization;
+    quantizeHead = builder.quantizeHead;
     compute = builder.compute;
     ropeType = builder.ropeType;
     cacheType = builder.cacheType;
@@ -89,6 +94,16 @@ public final class LoadOptions {
   /** Element type of the weights in memory; empty for the type they are stored in. */
   public Optional<DType> weightType() {
     return weightType;
+  }
+
+  /** What becomes of float linear layers. */
+  public Quantization quantization() {
+    return quantization;
+  }
+
+  /** Whether token embedding and LM head are int8. */
+  public boolean quantizeHead() {
+    return quantizeHead;
   }
 
   /** How linear layers with bfloat16 weights multiply. */
@@ -152,6 +167,8 @@ public final class LoadOptions {
     private OptionalLong cacheBytes = OptionalLong.empty();
     private OptionalInt cacheTokens = OptionalInt.empty();
     private Optional<DType> weightType = Optional.empty();
+    private Quantization quantization = Quantization.NONE;
+    private boolean quantizeHead;
     private Compute compute = Compute.EXACT;
     private DType ropeType = DType.F32;
     private DType cacheType = DType.F32;
@@ -204,15 +221,38 @@ public final class LoadOptions {
       return this;
     }
 
-    /** Element type of the weights in memory, when it shall not be the type they are stored in. */
+    /**
+     * Element type of the weights in memory, when it shall not be the type they are stored in: one of floats. Int8 weights of a quantized
+     * checkpoint are converted too, and their activations stay float, unless {@link #quantization} asks for int8.
+     */
     public Builder weightType(DType value) {
-      weightType = Optional.of(Objects.requireNonNull(value, "weightType is null"));
+      Objects.requireNonNull(value, "weightType is null");
+      if (!value.isFloat()) {
+        throw new IllegalArgumentException("weightType is " + value + ", expected F32, BF16 or F16; quantization makes weights int8");
+      }
+      weightType = Optional.of(value);
+      return this;
+    }
+
+    /** Whether float linear layers become int8 while loading; quantized checkpoints need no asking. */
+    public Builder quantization(Quantization value) {
+      quantization = Objects.requireNonNull(value, "quantization is null");
+      return this;
+    }
+
+    /** Whether token embedding and LM head become int8 while loading: one matrix where they are tied. */
+    public Builder quantizeHead(boolean value) {
+      quantizeHead = value;
       return this;
     }
 
     /** How linear layers with bfloat16 weights multiply. */
     public Builder compute(Compute value) {
-      compute = Objects.requireNonNull(value, "compute is null");
+      Objects.requireNonNull(value, "compute is null");
+      if (value == Compute.INT8) {
+        throw new IllegalArgumentException("compute is INT8, expected EXACT or BF16; int8 weights multiply so without being asked");
+      }
+      compute = value;
       return this;
     }
 
@@ -228,8 +268,8 @@ public final class LoadOptions {
     /** Element type of keys and values: float32 or bfloat16. */
     public Builder cacheType(DType value) {
       Objects.requireNonNull(value, "cacheType is null");
-      if (value == DType.F16) {
-        throw new IllegalArgumentException("cacheType is F16, expected F32 or BF16");
+      if (value == DType.F16 || value == DType.S8) {
+        throw new IllegalArgumentException("cacheType is " + value + ", expected F32 or BF16");
       }
       cacheType = value;
       return this;

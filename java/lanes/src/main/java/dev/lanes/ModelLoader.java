@@ -113,7 +113,7 @@ final class ModelLoader {
   }
 
   private ModelOptions modelOptions() {
-    return new ModelOptions(options.weightType(), options.compute(), options.ropeType());
+    return new ModelOptions(options.weightType(), options.quantization(), options.quantizeHead(), options.compute(), options.ropeType());
   }
 
   private boolean isEncoder() {

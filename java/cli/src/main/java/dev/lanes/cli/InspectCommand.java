@@ -4,6 +4,7 @@ import dev.lanes.Lanes;
 import dev.lanes.MemoryFootprint;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.ModelConfig;
+import dev.lanes.format.QuantizationConfig;
 import dev.lanes.format.TensorInfo;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -12,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -65,6 +67,9 @@ final class InspectCommand implements Callable<Integer> {
     if (window > 0) {
       items.put("slidingWindow", window);
     }
+    config.quantization().ifPresent(quantization -> items.put("quantization", "W8A8, inputs " + quantization.groups().stream()
+        .map(group -> group.scheme().inputs() == QuantizationConfig.InputScale.TOKEN ? "by token" : "with stored scales").distinct()
+        .collect(Collectors.joining(" and "))));
     config.experts().ifPresent(experts -> items.put("experts", experts.perToken() + " of " + experts.count()));
     return items;
   }

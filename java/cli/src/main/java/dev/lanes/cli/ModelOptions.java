@@ -8,6 +8,7 @@ import dev.lanes.MemoryFootprint;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.format.ModelConfig;
+import dev.lanes.model.Quantization;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -43,6 +44,13 @@ final class ModelOptions {
 
   @Option(names = "--dtype", paramLabel = "f32|bf16|f16", description = "Element type of the weights in memory (default: as stored).")
   private DType weightType;
+
+  @Option(names = "--quantize", paramLabel = "none|w8a8", defaultValue = "none",
+      description = "w8a8: float linear layers become int8 while loading, their inputs int8 for each token. W8A8 checkpoints need no asking.")
+  private Quantization quantization;
+
+  @Option(names = "--quantize-head", description = "Token embedding and LM head become int8 while loading.")
+  private boolean quantizeHead;
 
   @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact",
       description = "exact: float32 activations; bf16: faster prompts with bfloat16 weights, activations rounded.")
@@ -92,7 +100,8 @@ final class ModelOptions {
   /** The model's files and how they are loaded, in words that change when results may. */
   String identity() {
     Path directory = directory().toAbsolutePath().normalize();
-    StringBuilder identity = new StringBuilder(directory.toString()).append(' ').append(weightType).append(' ').append(compute).append(' ')
+    StringBuilder identity = new StringBuilder(directory.toString()).append(' ').append(weightType).append(' ').append(quantization).append(quantizeHead)
+        .append(' ').append(compute).append(' ')
         .append(ropeType).append(' ').append(cacheType);
     try (Stream<Path> files = Files.list(directory)) {
       for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
@@ -106,7 +115,7 @@ final class ModelOptions {
 
   LoadOptions.Builder loadOptions() {
     LoadOptions.Builder options = LoadOptions.builder().device(device).threads(threads).pinnedThreads(pinnedThreads).isa(isa).compute(compute)
-        .ropeType(ropeType).cacheType(cacheType).stepTokens(stepTokens);
+        .quantization(quantization).quantizeHead(quantizeHead).ropeType(ropeType).cacheType(cacheType).stepTokens(stepTokens);
     if (context != null) {
       options.contextLength(context);
     }

@@ -16,6 +16,9 @@ public interface Backend extends AutoCloseable {
   /** A zeroed tensor of this backend. */
   Tensor tensor(MemoryTag tag, int rows, int columns);
 
+  /** A zeroed tensor of int8 rows with their scales. */
+  QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns);
+
   /** A zeroed weight, to be filled with {@link PackedWeight#pack}. */
   PackedWeight weight(int rows, int columns, DType dtype);
 

@@ -1,10 +1,12 @@
 package dev.lanes.backend;
 
-/** Element types that weights and KV pages can be stored in. Activations are always {@link #F32}. */
+/** Element types that weights and KV pages can be stored in. Activations are {@link #F32}, or int8 in a {@link QuantizedTensor}. */
 public enum DType {
   F32(4),
   BF16(2),
-  F16(2);
+  F16(2),
+  /** int8 with a float32 scale: a weight has one for each row. */
+  S8(1);
 
   private final int bytes;
 
@@ -15,5 +17,10 @@ public enum DType {
   /** Bytes of one element. */
   public int bytes() {
     return bytes;
+  }
+
+  /** Whether elements are floating-point numbers, which need no scales. */
+  public boolean isFloat() {
+    return this != S8;
   }
 }

@@ -52,12 +52,13 @@ public final class FloatFormats {
     return (short) (sign | steps);
   }
 
-  /** {@code value} as it reads back after being stored as {@code dtype}. */
+  /** {@code value} as it reads back after being stored as {@code dtype}, a type of floating-point numbers. */
   public static float round(float value, DType dtype) {
     return switch (dtype) {
       case F32 -> value;
       case BF16 -> fromBf16(toBf16(value));
       case F16 -> fromF16(toF16(value));
+      case S8 -> throw new IllegalArgumentException("an int8 needs a scale");
     };
   }
 }

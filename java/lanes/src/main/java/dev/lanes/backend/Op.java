@@ -2,7 +2,7 @@ package dev.lanes.backend;
 
 /**
  * The operations of a {@link Backend}, one record each. The header {@code native/include/lanes/lanes.h} is their full contract;
- * shapes are [rows, columns] and every tensor is float32. A parameter that may be null says so.
+ * shapes are [rows, columns] and every {@link Tensor} is float32. A parameter that may be null says so.
  */
 public sealed interface Op {
   /** {@code y[t] = weight[ids[t]]}, added to y when {@code accumulate}. {@code y} is [ids.length, weight.columns]. */
@@ -11,14 +11,21 @@ public sealed interface Op {
   /**
    * {@code y = residual + activation(x weight^T + bias)}.
    *
-   * @param x [m, k]
+   * @param x [m, k], or null when {@code quantized} is given
+   * @param quantized [m, k], rows that are int8 already, for a weight of {@link DType#S8}; or null
+   * @param inputScale what {@code x} is quantized with for a weight of S8; 0 for each row's own scale, and with anything else
    * @param weight [n, k]
    * @param bias [1, n] or null
    * @param residual [m, n] or null; may be y
    * @param y [m, n]
    */
-  record Linear(Tensor x, PackedWeight weight, Tensor bias, Tensor residual, Activation activation, Compute compute, Tensor y)
-      implements Op {}
+  record Linear(Tensor x, QuantizedTensor quantized, float inputScale, PackedWeight weight, Tensor bias, Tensor residual,
+      Activation activation, Compute compute, Tensor y) implements Op {
+    /** Of float32 rows, quantized each with its own scale where the weight is S8. */
+    public Linear(Tensor x, PackedWeight weight, Tensor bias, Tensor residual, Activation activation, Compute compute, Tensor y) {
+      this(x, null, 0, weight, bias, residual, activation, compute, y);
+    }
+  }
 
   /**
    * {@code s = x + residual; sum = s; y = norm(s)}.
@@ -27,9 +34,17 @@ public sealed interface Op {
    * @param weight [1, columns]
    * @param bias [1, columns] or null
    * @param sum like x, or null; may be x or residual
-   * @param y like x; may be x or residual, but not sum
+   * @param y like x; may be x or residual, but not sum; or null when {@code quantized} is given
+   * @param quantized out, like x: y quantized; or null
+   * @param outputScale what y is quantized with; 0 for each row's own scale
    */
-  record Norm(NormKind kind, float epsilon, Tensor x, Tensor residual, Tensor weight, Tensor bias, Tensor sum, Tensor y) implements Op {}
+  record Norm(NormKind kind, float epsilon, Tensor x, Tensor residual, Tensor weight, Tensor bias, Tensor sum, Tensor y,
+      QuantizedTensor quantized, float outputScale) implements Op {
+    /** With a float32 result. */
+    public Norm(NormKind kind, float epsilon, Tensor x, Tensor residual, Tensor weight, Tensor bias, Tensor sum, Tensor y) {
+      this(kind, epsilon, x, residual, weight, bias, sum, y, null, 0);
+    }
+  }
 
   /**
    * Cosines and sines of {@code positions[t] * inverseFrequency[i]}, times {@code scale}; angles in double precision.
@@ -85,8 +100,19 @@ public sealed interface Op {
     }
   }
 
-  /** {@code y = activation(gate) * up}; all [rows, columns], y may be gate or up. */
-  record Gate(Activation activation, Tensor gate, Tensor up, Tensor y) implements Op {}
+  /**
+   * {@code y = activation(gate) * up}; all [rows, columns].
+   *
+   * @param y may be gate or up; or null when {@code quantized} is given
+   * @param quantized out: y quantized; or null
+   * @param outputScale what y is quantized with; 0 for each row's own scale
+   */
+  record Gate(Activation activation, Tensor gate, Tensor up, Tensor y, QuantizedTensor quantized, float outputScale) implements Op {
+    /** With a float32 result. */
+    public Gate(Activation activation, Tensor gate, Tensor up, Tensor y) {
+      this(activation, gate, up, y, null, 0);
+    }
+  }
 
   /**
    * The experts of each token, by largest softmax probability.

@@ -44,7 +44,7 @@ public final class OpChecks {
     if (!(spec.headDim() >= 1 && spec.headDim() <= MAX_HEAD_DIM)) {
       throw invalid("kvPages: head dimension %d: expected 1 to %d", spec.headDim(), MAX_HEAD_DIM);
     }
-    if (spec.dtype() == DType.F16) {
+    if (spec.dtype() == DType.F16 || spec.dtype() == DType.S8) {
       throw invalid("kvPages: element type %s: expected F32 or BF16", spec.dtype());
     }
   }
@@ -60,6 +60,31 @@ public final class OpChecks {
       throw invalid("pack: the source has %d bytes: [%d, %d] of %s takes %d",
           part.source().remaining(), part.rowCount(), part.columnCount(), part.dtype(), needed);
     }
+    scales(weight, part);
+  }
+
+  private static void scales(PackedWeight weight, PackedWeight.Part part) {
+    float[] scales = part.scales();
+    boolean intoInt8 = weight.dtype() == DType.S8;
+    if (scales == null) {
+      if (part.dtype() == DType.S8) {
+        throw new NullPointerException("pack: scales of a source of S8");
+      }
+      if (intoInt8 && (part.transposed() || part.columnCount() != weight.columns())) {
+        throw invalid("pack: columns [%d, %d + %d)%s without scales: the scale of a row is found from all its %d columns",
+            part.columnBegin(), part.columnBegin(), part.columnCount(), part.transposed() ? ", transposed," : "", weight.columns());
+      }
+      return;
+    }
+    if (part.dtype() != DType.S8 && !intoInt8) {
+      throw invalid("pack: scales with a source of %s for a weight of %s: expected none", part.dtype(), weight.dtype());
+    }
+    length("pack", "scales", scales.length, part.rowCount());
+    for (int r = 0; r < scales.length; r++) {
+      if (!(scales[r] >= 0 && scales[r] < Float.POSITIVE_INFINITY)) {
+        throw invalid("pack: scales[%d] is %s: expected a finite number, 0 or more", r, scales[r]);
+      }
+    }
   }
 
   private static void range(String op, String what, int begin, int count, int size) {
@@ -73,6 +98,21 @@ public final class OpChecks {
         || columnBegin > tensor.columns() - columnCount) {
       throw new IndexOutOfBoundsException("view: rows [" + rowBegin + ", +" + rowCount + "), columns [" + columnBegin + ", +"
           + columnCount + ") of " + shape(tensor));
+    }
+  }
+
+  public static void rows(QuantizedTensor tensor, int rowBegin, int rowCount) {
+    if (rowBegin < 0 || rowCount < 0 || rowBegin > tensor.rows() - rowCount) {
+      throw new IndexOutOfBoundsException("rows [" + rowBegin + ", +" + rowCount + ") of " + shape(tensor.rows(), tensor.columns()));
+    }
+  }
+
+  /** That the arrays have room for all elements and scales of the tensor. */
+  public static void copy(QuantizedTensor tensor, byte[] elements, float[] scales) {
+    long needed = (long) tensor.rows() * tensor.columns();
+    if (elements.length < needed || scales.length < tensor.rows()) {
+      throw new IndexOutOfBoundsException("copy of " + shape(tensor.rows(), tensor.columns()) + ": arrays of " + elements.length + " and "
+          + scales.length + " have no room for " + needed + " elements and " + tensor.rows() + " scales");
     }
   }
 
@@ -94,19 +134,44 @@ public final class OpChecks {
 
   public static void check(Op.Linear op) {
     PackedWeight weight = Objects.requireNonNull(op.weight(), "linear: weight");
-    Tensor x = Objects.requireNonNull(op.x(), "linear: x");
     Objects.requireNonNull(op.activation(), "linear: activation");
     Objects.requireNonNull(op.compute(), "linear: compute");
-    shaped("linear", "x", x, x.rows(), weight.columns());
-    shaped("linear", "y", op.y(), x.rows(), weight.rows());
+    int rows;
+    if (op.quantized() == null) {
+      rows = Objects.requireNonNull(op.x(), "linear: x").rows();
+      shaped("linear", "x", op.x(), rows, weight.columns());
+    } else {
+      rows = op.quantized().rows();
+      shaped("linear", "quantized", op.quantized(), rows, weight.columns());
+      if (op.x() != null) {
+        throw invalid("linear: both x and quantized: expected one of them");
+      }
+    }
+    shaped("linear", "y", op.y(), rows, weight.rows());
     if (op.bias() != null) {
       shaped("linear", "bias", op.bias(), 1, weight.rows());
     }
     if (op.residual() != null) {
-      shaped("linear", "residual", op.residual(), x.rows(), weight.rows());
+      shaped("linear", "residual", op.residual(), rows, weight.rows());
     }
-    if (!(op.compute() == Compute.EXACT || weight.dtype() == DType.BF16)) {
-      throw invalid("linear: compute BF16 with a weight of %s: expected BF16", weight.dtype());
+    boolean int8 = weight.dtype() == DType.S8;
+    if (int8 != (op.compute() == Compute.INT8) || (op.compute() == Compute.BF16 && weight.dtype() != DType.BF16)) {
+      throw invalid("linear: compute %s with a weight of %s: expected %s", op.compute(), weight.dtype(),
+          int8 ? "INT8" : weight.dtype() == DType.BF16 ? "EXACT or BF16" : "EXACT");
+    }
+    if (op.quantized() != null && !int8) {
+      throw invalid("linear: quantized rows with a weight of %s: expected S8", weight.dtype());
+    }
+    quantizationScale("linear", "inputScale", op.inputScale(), op.quantized() == null && int8);
+  }
+
+  /** A scale that is given: 0 for each row's own. */
+  private static void quantizationScale(String op, String name, float scale, boolean used) {
+    if (!(scale >= 0 && scale < Float.POSITIVE_INFINITY)) {
+      throw invalid("%s: %s %s: expected a finite number, 0 or more", op, name, scale);
+    }
+    if (scale != 0 && !used) {
+      throw invalid("%s: %s %s, but nothing is quantized: expected 0", op, name, scale);
     }
   }
 
@@ -119,7 +184,7 @@ public final class OpChecks {
     int rows = x.rows();
     int columns = x.columns();
     shaped("norm", "weight", op.weight(), 1, columns);
-    shaped("norm", "y", op.y(), rows, columns);
+    results("norm", op.y(), op.quantized(), op.outputScale(), rows, columns);
     if (op.bias() != null) {
       shaped("norm", "bias", op.bias(), 1, columns);
     }
@@ -286,7 +351,18 @@ public final class OpChecks {
     Objects.requireNonNull(op.activation(), "gate: activation");
     Tensor gate = Objects.requireNonNull(op.gate(), "gate: gate");
     shaped("gate", "up", op.up(), gate.rows(), gate.columns());
-    shaped("gate", "y", op.y(), gate.rows(), gate.columns());
+    results("gate", op.y(), op.quantized(), op.outputScale(), gate.rows(), gate.columns());
+  }
+
+  /** A result as float32, quantized, or both. */
+  private static void results(String op, Tensor y, QuantizedTensor quantized, float scale, int rows, int columns) {
+    if (y != null || quantized == null) {
+      shaped(op, "y", y, rows, columns);
+    }
+    if (quantized != null) {
+      shaped(op, "quantized", quantized, rows, columns);
+    }
+    quantizationScale(op, "outputScale", scale, quantized != null);
   }
 
   public static void check(Op.Route op) {
@@ -374,6 +450,12 @@ public final class OpChecks {
     }
   }
 
+  private static void shaped(String op, String name, QuantizedTensor tensor, int rows, int columns) {
+    if (tensor.rows() != rows || tensor.columns() != columns) {
+      throw invalid("%s: %s is %s: expected %s", op, name, shape(tensor.rows(), tensor.columns()), shape(rows, columns));
+    }
+  }
+
   private static void table(String op, String name, Tensor tensor, int rows, int columns) {
     shaped(op, name, tensor, rows, columns);
     if (rows > 1 && columns > 0 && tensor.stride() != columns) {
@@ -410,7 +492,11 @@ public final class OpChecks {
   }
 
   private static String shape(Tensor tensor) {
-    return "[" + tensor.rows() + ", " + tensor.columns() + "]";
+    return shape(tensor.rows(), tensor.columns());
+  }
+
+  private static String shape(int rows, int columns) {
+    return "[" + rows + ", " + columns + "]";
   }
 
   private static IllegalArgumentException invalid(String message, Object... values) {

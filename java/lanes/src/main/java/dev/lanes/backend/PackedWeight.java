@@ -22,8 +22,17 @@ public interface PackedWeight extends AutoCloseable {
    * @param source little-endian elements between position and limit: [rowCount, columnCount], or [columnCount, rowCount] when transposed
    * @param dtype type of the source's elements; converted to the weight's type, rounding half to even
    * @param transposed whether the source is stored input-major, as GPT-2's Conv1D weights are
+   * @param scales [rowCount], each finite and 0 or more, what the int8 elements of a row are multiplied with. Needed for a source of
+   *     {@link DType#S8}. With a source of floats for a weight of S8 the rows are quantized with them, or where they are null each row
+   *     with its own largest magnitude / 127, for which the part must have all columns and not be transposed. Null otherwise
    */
-  record Part(ByteBuffer source, DType dtype, boolean transposed, int rowBegin, int rowCount, int columnBegin, int columnCount) {}
+  record Part(ByteBuffer source, DType dtype, boolean transposed, int rowBegin, int rowCount, int columnBegin, int columnCount,
+      float[] scales) {
+    /** A part without scales. */
+    public Part(ByteBuffer source, DType dtype, boolean transposed, int rowBegin, int rowCount, int columnBegin, int columnCount) {
+      this(source, dtype, transposed, rowBegin, rowCount, columnBegin, columnCount, null);
+    }
+  }
 
   @Override
   void close();

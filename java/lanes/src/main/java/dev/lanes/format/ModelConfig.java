@@ -28,6 +28,7 @@ import java.util.OptionalInt;
  * @param typeVocabSize rows of the token-type embedding (BERT), 0 where there is none
  * @param tokens ids of the special tokens
  * @param dtype the element type that the file announces; the tensors themselves decide
+ * @param quantization how linear layers are quantized; empty for float weights
  */
 public record ModelConfig(
     Path file,
@@ -47,7 +48,8 @@ public record ModelConfig(
     boolean tieWordEmbeddings,
     int typeVocabSize,
     TokenIds tokens,
-    Optional<DType> dtype) {
+    Optional<DType> dtype,
+    Optional<QuantizationConfig> quantization) {
 
   /** Every architecture that can be read, in the order messages list them. */
   public static final List<String> SUPPORTED_ARCHITECTURES =

@@ -26,6 +26,7 @@ final class ModelConfigReader {
   private static final int MAX_TOKEN_ID = Integer.MAX_VALUE - 1;
 
   private final JsonFields fields;
+  private Optional<QuantizationConfig> quantization;
 
   ModelConfigReader(Path file) {
     this.fields = new JsonFields(file, Json.readObject(file, MAX_BYTES));
@@ -35,7 +36,7 @@ final class ModelConfigReader {
     String architecture = architecture();
     Family family = familyOf(architecture);
     checkModelType(family);
-    refuseQuantization();
+    quantization = quantization();
     return switch (family) {
       case LLAMA -> llama(architecture, family, new Defaults(11008, 0, 2048, 1e-6, 10_000, 1, 2, 32_000));
       case MISTRAL -> llama(architecture, family, new Defaults(14336, 8, 4096 * 32, 1e-6, 10_000, 1, 2, 32_000));
@@ -97,15 +98,14 @@ final class ModelConfigReader {
     }
   }
 
-  private void refuseQuantization() {
+  /** The older name of the field is compression_config. */
+  private Optional<QuantizationConfig> quantization() {
     for (String field : List.of("quantization_config", "compression_config")) {
-      Optional<JsonFields> config = fields.object(field);
-      if (config.isPresent()) {
-        String method = config.get().text("quant_method").orElse("unnamed");
-        String format = config.get().text("format").map(name -> ", format \"" + name + "\"").orElse("");
-        throw fields.unsupported(field, "quantization \"" + method + "\"" + format + " is not supported; expected float weights");
+      if (fields.has(field)) {
+        return Optional.of(new QuantizationConfigReader(fields, field).read());
       }
     }
+    return Optional.empty();
   }
 
   private ModelConfig llama(String architecture, Family family, Defaults defaults) {
@@ -143,7 +143,8 @@ final class ModelConfigReader {
         fields.bool("tie_word_embeddings", false),
         0,
         tokens(defaults.bos(), defaults.eos(), -1),
-        dtype());
+        dtype(),
+        quantization);
   }
 
   private ModelConfig gpt2(String architecture) {
@@ -181,7 +182,8 @@ final class ModelConfigReader {
         fields.bool("tie_word_embeddings", true),
         0,
         tokens(50256, 50256, -1),
-        dtype());
+        dtype(),
+        quantization);
   }
 
   private ModelConfig bert(String architecture) {
@@ -219,7 +221,8 @@ final class ModelConfigReader {
         fields.bool("tie_word_embeddings", true),
         fields.integer("type_vocab_size", 2, 1, MAX_VOCABULARY),
         tokens(-1, -1, 0),
-        dtype());
+        dtype(),
+        quantization);
   }
 
   private int keyValueHeads(int heads, int fallback) {

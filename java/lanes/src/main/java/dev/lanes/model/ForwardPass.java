@@ -5,7 +5,7 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.Op;
-import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.RopePairing;
 import dev.lanes.backend.Tensor;
 import dev.lanes.model.ModelWeights.Expert;
@@ -20,7 +20,7 @@ import java.util.List;
 final class ForwardPass {
   private final Backend backend;
   private final ModelShape shape;
-  private final ModelWeights<PackedWeight, Tensor> weights;
+  private final ModelWeights<LoadedMatrix, Tensor> weights;
   private final double[] inverseFrequency;
   private final Compute compute;
   private final Scratch scratch;
@@ -29,7 +29,14 @@ final class ForwardPass {
   /** What a step carries from op to op. */
   private record Step(StepBatch batch, Scratch.Views at, Scratch.SinkViews sink, LayerWindows windows) {}
 
-  ForwardPass(Backend backend, ModelShape shape, ModelWeights<PackedWeight, Tensor> weights, double[] inverseFrequency, Compute compute,
+  /** What goes into a linear layer: one of the two. */
+  private record Input(Tensor x, QuantizedTensor quantized) {
+    static Input of(Tensor x) {
+      return new Input(x, null);
+    }
+  }
+
+  ForwardPass(Backend backend, ModelShape shape, ModelWeights<LoadedMatrix, Tensor> weights, double[] inverseFrequency, Compute compute,
       Scratch scratch) {
     this.backend = backend;
     this.shape = shape;
@@ -68,16 +75,16 @@ final class ForwardPass {
   private void embed(Step step) {
     StepBatch batch = step.batch;
     Tensor x = step.at.stream();
-    backend.embed(new Op.Embed(weights.tokens(), batch.tokens(), false, x));
+    backend.embed(new Op.Embed(weights.tokens().weight(), batch.tokens(), false, x));
     if (weights.positions() != null) {
       int[] positions = new int[batch.positions().length];
       for (int i = 0; i < positions.length; i++) {
         positions[i] = (int) batch.positions()[i];
       }
-      backend.embed(new Op.Embed(weights.positions(), positions, true, x));
+      backend.embed(new Op.Embed(weights.positions().weight(), positions, true, x));
     }
     if (weights.tokenTypes() != null) {
-      backend.embed(new Op.Embed(weights.tokenTypes(), new int[batch.tokens().length], true, x));
+      backend.embed(new Op.Embed(weights.tokenTypes().weight(), new int[batch.tokens().length], true, x));
     }
     if (weights.embeddingNorm() != null) {
       norm(weights.embeddingNorm(), x, x);
@@ -93,11 +100,11 @@ final class ForwardPass {
     }
   }
 
-  private void attend(Step step, int index, Layer<PackedWeight, Tensor> layer) {
+  private void attend(Step step, int index, Layer<LoadedMatrix, Tensor> layer) {
     Scratch.Views at = step.at;
     StepBatch batch = step.batch;
     Tensor x = at.stream();
-    linear(layer.qkv(), inputOf(layer.attentionNorm(), at), null, Activation.NONE, at.qkv());
+    linear(layer.qkv(), inputOf(layer.attentionNorm(), layer.qkv(), at), null, Activation.NONE, at.qkv());
     Tensor sinkQueries = null;
     if (step.sink != null) {
       sinkQueries = step.sink.q();
@@ -109,29 +116,38 @@ final class ForwardPass {
     backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v()));
     backend.attention(new Op.Attention(batch.pages(), index, shape.heads(), shape.causal(), shape.scales()[index], at.q(), sinkQueries,
         step.windows.of(shape.windows()[index]), at.attention()));
-    linear(layer.attentionOutput(), at.attention(), x, Activation.NONE, x);
+    linear(layer.attentionOutput(), Input.of(at.attention()), x, Activation.NONE, x);
     if (shape.postNorm()) {
       norm(layer.attentionNorm(), x, x);
     }
   }
 
-  private void feedForward(Step step, Layer<PackedWeight, Tensor> layer) {
+  private void feedForward(Step step, Layer<LoadedMatrix, Tensor> layer) {
     Scratch.Views at = step.at;
     Tensor x = at.stream();
-    Tensor input = inputOf(layer.feedForwardNorm(), at);
-    FeedForward<PackedWeight, Tensor> network = layer.feedForward();
+    FeedForward<LoadedMatrix, Tensor> network = layer.feedForward();
     if (network.router() == null) {
-      expert(network.experts().get(0), input, at.inner(), x, x);
+      Expert<LoadedMatrix, Tensor> only = network.experts().get(0);
+      expert(only, inputOf(layer.feedForwardNorm(), only.in(), at), at.inner(), x, x);
     } else {
-      mixture(network, at, input);
+      mixture(network, at, floatInputOf(layer.feedForwardNorm(), at));
     }
     if (shape.postNorm()) {
       norm(layer.feedForwardNorm(), x, x);
     }
   }
 
-  /** The layer's input to attention or feed-forward network: normed unless the norm comes after. */
-  private Tensor inputOf(Norm<Tensor> norm, Scratch.Views at) {
+  /** The input to attention or feed-forward network, as its first linear layer wants it: normed unless the norm comes after. */
+  private Input inputOf(Norm<Tensor> norm, Linear<LoadedMatrix, Tensor> next, Scratch.Views at) {
+    if (shape.postNorm() || !LinearInput.comesQuantized(next)) {
+      return Input.of(floatInputOf(norm, at));
+    }
+    backend.norm(new Op.Norm(shape.norm(), shape.epsilon(), at.stream(), null, norm.weight(), norm.bias(), null, null, at.normedInt8(),
+        next.weights().get(0).inputScale()));
+    return new Input(null, at.normedInt8());
+  }
+
+  private Tensor floatInputOf(Norm<Tensor> norm, Scratch.Views at) {
     if (shape.postNorm()) {
       return at.stream();
     }
@@ -139,19 +155,30 @@ final class ForwardPass {
     return at.normed();
   }
 
-  private void expert(Expert<PackedWeight, Tensor> expert, Tensor x, Scratch.InnerViews inner, Tensor residual, Tensor y) {
+  private void expert(Expert<LoadedMatrix, Tensor> expert, Input input, Scratch.InnerViews inner, Tensor residual, Tensor y) {
     if (shape.gated()) {
-      linear(expert.in(), x, null, Activation.NONE, inner.all());
-      backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), inner.gate()));
+      linear(expert.in(), input, null, Activation.NONE, inner.all());
+      linear(expert.out(), gated(expert.out(), inner), residual, Activation.NONE, y);
     } else {
-      linear(expert.in(), x, null, shape.activation(), inner.all());
+      linear(expert.in(), input, null, shape.activation(), inner.all());
+      linear(expert.out(), Input.of(inner.all()), residual, Activation.NONE, y);
     }
-    linear(expert.out(), inner.gate(), residual, Activation.NONE, y);
+  }
+
+  private Input gated(Linear<LoadedMatrix, Tensor> next, Scratch.InnerViews inner) {
+    if (LinearInput.comesQuantized(next)) {
+      backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), null, inner.int8(), next.weights().get(0).inputScale()));
+      return new Input(null, inner.int8());
+    }
+    backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), inner.gate()));
+    return Input.of(inner.gate());
   }
 
   /** Every expert works on its tokens at once; an expert's results take the place of its inputs. */
-  private void mixture(FeedForward<PackedWeight, Tensor> network, Scratch.Views at, Tensor input) {
-    backend.linear(new Op.Linear(input, network.router(), null, null, Activation.NONE, Compute.EXACT, at.router()));
+  private void mixture(FeedForward<LoadedMatrix, Tensor> network, Scratch.Views at, Tensor input) {
+    LoadedMatrix router = network.router();
+    Compute how = router.dtype() == DType.S8 ? Compute.INT8 : Compute.EXACT;
+    multiply(router, how, Input.of(input), null, null, Activation.NONE, at.router());
     backend.route(new Op.Route(at.router(), routing.perToken(), shape.normalizeExperts(), routing.expert(), routing.weight()));
     routing.group();
     backend.gather(new Op.Gather(input, routing.token(), at.experts()));
@@ -159,7 +186,7 @@ final class ForwardPass {
       int count = routing.count(e);
       if (count > 0) {
         Tensor rows = at.experts().rows(routing.begin(e), count);
-        expert(network.experts().get(e), rows, scratch.inner(at.inner().all(), routing.begin(e), count), null, rows);
+        expert(network.experts().get(e), Input.of(rows), scratch.inner(routing.begin(e), count), null, rows);
       }
     }
     backend.combine(new Op.Combine(at.experts(), routing.perToken(), routing.row(), routing.weight(), at.stream(), at.stream()));
@@ -194,17 +221,36 @@ final class ForwardPass {
       norm(weights.finalNorm(), last, views.last());
       last = views.last();
     }
-    backend.linear(new Op.Linear(last, weights.head(), null, null, Activation.NONE, computeFor(weights.head()), views.logits()));
+    multiply(weights.head(), computeFor(weights.head()), Input.of(last), null, null, Activation.NONE, views.logits());
     return new StepOutput(views.logits(), hidden, layers);
   }
 
-  private void linear(Linear<PackedWeight, Tensor> layer, Tensor x, Tensor residual, Activation activation, Tensor y) {
-    backend.linear(new Op.Linear(x, layer.weight(), layer.bias(), residual, activation, computeFor(layer.weight()), y));
+  private void linear(Linear<LoadedMatrix, Tensor> layer, Input input, Tensor residual, Activation activation, Tensor y) {
+    List<LoadedMatrix> matrices = layer.weights();
+    if (matrices.size() == 1) {
+      multiply(matrices.get(0), computeFor(matrices.get(0)), input, layer.bias(), residual, activation, y);
+      return;
+    }
+    int begin = 0;
+    for (LoadedMatrix matrix : matrices) {
+      int rows = matrix.rows();
+      multiply(matrix, computeFor(matrix), input, layer.bias() == null ? null : layer.bias().columns(begin, rows),
+          residual == null ? null : residual.columns(begin, rows), activation, y.columns(begin, rows));
+      begin += rows;
+    }
   }
 
-  /** Only bfloat16 weights can be multiplied otherwise than exactly. */
-  private Compute computeFor(PackedWeight weight) {
-    return weight.dtype() == DType.BF16 ? compute : Compute.EXACT;
+  private void multiply(LoadedMatrix matrix, Compute how, Input input, Tensor bias, Tensor residual, Activation activation, Tensor y) {
+    float inputScale = input.quantized == null ? matrix.inputScale() : 0;
+    backend.linear(new Op.Linear(input.x, input.quantized, inputScale, matrix.weight(), bias, residual, activation, how, y));
+  }
+
+  private Compute computeFor(LoadedMatrix matrix) {
+    return switch (matrix.dtype()) {
+      case S8 -> Compute.INT8;
+      case BF16 -> compute;
+      case F32, F16 -> Compute.EXACT;
+    };
   }
 
   private void norm(Norm<Tensor> norm, Tensor x, Tensor y) {

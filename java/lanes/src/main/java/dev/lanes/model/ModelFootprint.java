@@ -12,11 +12,13 @@ import java.util.Locale;
 public final class ModelFootprint {
   private final Backend backend;
   private final ModelShape shape;
+  private final Scratch.Int8Inputs int8Inputs;
   private final long weightBytes;
 
-  private ModelFootprint(Backend backend, ModelShape shape, long weightBytes) {
+  private ModelFootprint(Backend backend, ModelShape shape, Scratch.Int8Inputs int8Inputs, long weightBytes) {
     this.backend = backend;
     this.shape = shape;
+    this.int8Inputs = int8Inputs;
     this.weightBytes = weightBytes;
   }
 
@@ -26,7 +28,7 @@ public final class ModelFootprint {
    * @throws dev.lanes.error.InvalidModelException as {@link TransformerModel#load} does for the same files
    */
   public static ModelFootprint of(Checkpoint checkpoint, ModelConfig config, Backend backend, ModelOptions options) {
-    return of(WeightPlan.of(checkpoint, config, options.weightType()), config, backend);
+    return of(WeightPlan.of(checkpoint, config, options), config, backend);
   }
 
   static ModelFootprint of(ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, ModelConfig config, Backend backend) {
@@ -34,7 +36,8 @@ public final class ModelFootprint {
     plan.map(
         matrix -> bytes[0] += backend.weightBytes(matrix.rows(), matrix.columns(), matrix.dtype()),
         vector -> bytes[0] += (long) vector.length() * Float.BYTES);
-    return new ModelFootprint(backend, ModelShape.of(config), bytes[0]);
+    ModelShape shape = ModelShape.of(config);
+    return new ModelFootprint(backend, shape, Scratch.Int8Inputs.of(plan, shape), bytes[0]);
   }
 
   /** Bytes of all weights in the backend's memory, padding included. */
@@ -59,7 +62,7 @@ public final class ModelFootprint {
 
   /** Bytes of the buffers that steps of up to {@code stepTokens} tokens, {@code logitRows} of them with logits, need. */
   public long scratchBytes(int stepTokens, int logitRows) {
-    return Scratch.bytes(shape, stepTokens, logitRows);
+    return Scratch.bytes(shape, int8Inputs, stepTokens, logitRows);
   }
 
   /** Weights, cache and buffers together. */

@@ -21,7 +21,11 @@ record ModelWeights<M, V>(
 
   record Norm<V>(V weight, V bias) {}
 
-  record Linear<M, V>(M weight, V bias) {}
+  /**
+   * @param weights the matrix, or matrices below each other where parts are quantized differently
+   * @param bias over the rows of all of them, or null
+   */
+  record Linear<M, V>(List<M> weights, V bias) {}
 
   /** @param qkv [(heads + 2 * kvHeads) * headDim, hidden], the rows of Q first, then K, then V */
   record Layer<M, V>(
@@ -63,7 +67,7 @@ record ModelWeights<M, V>(
     }
 
     Linear<N, W> linear(Linear<M, V> linear) {
-      return new Linear<>(matrix(linear.weight), vector(linear.bias));
+      return new Linear<>(linear.weights.stream().map(this::matrix).toList(), vector(linear.bias));
     }
 
     Layer<N, W> layer(Layer<M, V> layer) {

@@ -2,6 +2,7 @@ package dev.lanes.model;
 
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.MemoryTag;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
@@ -16,7 +17,11 @@ final class Scratch implements AutoCloseable {
 
   private final Backend backend;
   private final ModelShape shape;
+  private final Int8Inputs int8Inputs;
   private final Map<Buffer, Tensor> buffers = new EnumMap<>(Buffer.class);
+  /** Of the group {@link Group#TOKENS}; null where no layer needs it. */
+  private QuantizedTensor normedInt8;
+  private QuantizedTensor innerInt8;
   private final Map<Group, Integer> capacity = new EnumMap<>(Group.class);
   private final Map<Integer, Views> views = recentlyUsed();
   private final Map<Integer, SinkViews> sinkViews = recentlyUsed();
@@ -30,6 +35,26 @@ final class Scratch implements AutoCloseable {
     SINKS,
     /** A row for each token whose logits are wanted. */
     LOGITS
+  }
+
+  /**
+   * Which activations are made int8 by the op that computes them, in any layer.
+   *
+   * @param normed what norms give to attention or feed-forward network
+   * @param inner what gates give to the second linear layer
+   */
+  record Int8Inputs(boolean normed, boolean inner) {
+    static <M extends LinearInput> Int8Inputs of(ModelWeights<M, ?> weights, ModelShape shape) {
+      boolean normed = false;
+      boolean inner = false;
+      for (ModelWeights.Layer<M, ?> layer : weights.layers()) {
+        ModelWeights.FeedForward<M, ?> network = layer.feedForward();
+        normed |= !shape.postNorm() && (LinearInput.comesQuantized(layer.qkv())
+            || network.router() == null && LinearInput.comesQuantized(network.experts().get(0).in()));
+        inner |= shape.gated() && network.experts().stream().anyMatch(expert -> LinearInput.comesQuantized(expert.out()));
+      }
+      return new Int8Inputs(normed, inner);
+    }
   }
 
   private enum Buffer {
@@ -70,6 +95,7 @@ final class Scratch implements AutoCloseable {
    *
    * @param stream the residual stream [tokens, hidden]
    * @param normed [tokens, hidden]
+   * @param normedInt8 like normed, or null
    * @param qkv [tokens, (heads + 2 * kvHeads) * headDim]
    * @param rotated the queries and keys in it
    * @param q the queries in it
@@ -82,7 +108,7 @@ final class Scratch implements AutoCloseable {
    * @param experts the rows of all experts, one expert's behind the other's, [tokens * expertsPerToken, hidden]; or null
    * @param inner inside the feed-forward network, [tokens, innerWidth], or of all experts [tokens * expertsPerToken, innerWidth]
    */
-  record Views(Tensor stream, Tensor normed, Tensor qkv, Tensor rotated, Tensor q, Tensor k, Tensor v, Tensor attention, Tensor cos,
+  record Views(Tensor stream, Tensor normed, QuantizedTensor normedInt8, Tensor qkv, Tensor rotated, Tensor q, Tensor k, Tensor v, Tensor attention, Tensor cos,
       Tensor sin, Tensor router, Tensor experts, InnerViews inner) {}
 
   /**
@@ -91,8 +117,9 @@ final class Scratch implements AutoCloseable {
    * @param all what the first linear layer gives, [rows, innerWidth]
    * @param gate its first half when gated, else all of it
    * @param up its second half when gated, else null
+   * @param int8 like gate, or null
    */
-  record InnerViews(Tensor all, Tensor gate, Tensor up) {}
+  record InnerViews(Tensor all, Tensor gate, Tensor up, QuantizedTensor int8) {}
 
   /**
    * What steps with re-numbered positions need.
@@ -109,19 +136,22 @@ final class Scratch implements AutoCloseable {
    */
   record LogitViews(Tensor last, Tensor logits) {}
 
-  Scratch(Backend backend, ModelShape shape) {
+  Scratch(Backend backend, ModelShape shape, Int8Inputs int8Inputs) {
     this.backend = backend;
     this.shape = shape;
+    this.int8Inputs = int8Inputs;
   }
 
   /** Bytes that steps of up to so many tokens and logit rows take. */
-  static long bytes(ModelShape shape, int tokens, int logitRows) {
+  static long bytes(ModelShape shape, Int8Inputs int8Inputs, int tokens, int logitRows) {
+    long int8 = (int8Inputs.normed ? QuantizedTensor.bytes(tokens, shape.hidden()) : 0)
+        + (int8Inputs.inner ? QuantizedTensor.bytes(shape.innerRows(tokens), shape.inner()) : 0);
     long floats = 0;
     for (Buffer buffer : Buffer.values()) {
       int rows = buffer.rows(shape, buffer.group == Group.LOGITS ? logitRows : tokens);
       floats = Math.addExact(floats, Math.multiplyExact((long) rows, (long) buffer.columns(shape)));
     }
-    return Math.multiplyExact(floats, (long) Float.BYTES);
+    return Math.addExact(int8, Math.multiplyExact(floats, (long) Float.BYTES));
   }
 
   /** Makes room for steps of so many tokens and logit rows. */
@@ -153,11 +183,12 @@ final class Scratch implements AutoCloseable {
   }
 
   /** The rows {@code begin … begin + count - 1} inside a feed-forward network. */
-  InnerViews inner(Tensor all, int begin, int count) {
-    Tensor rows = all.rows(begin, count);
+  InnerViews inner(int begin, int count) {
+    Tensor rows = buffers.get(Buffer.INNER).rows(begin, count);
     return shape.gated()
-        ? new InnerViews(rows, rows.columns(0, shape.inner()), rows.columns(shape.inner(), shape.inner()))
-        : new InnerViews(rows, rows, null);
+        ? new InnerViews(rows, rows.columns(0, shape.inner()), rows.columns(shape.inner(), shape.inner()),
+            innerInt8 == null ? null : innerInt8.rows(begin, count))
+        : new InnerViews(rows, rows, null, null);
   }
 
   @Override
@@ -171,10 +202,11 @@ final class Scratch implements AutoCloseable {
     Tensor qkv = part(Buffer.QKV, tokens);
     int queries = shape.queryWidth();
     int keys = shape.keyWidth();
-    return new Views(part(Buffer.STREAM, tokens), part(Buffer.NORMED, tokens), qkv, qkv.columns(0, queries + keys),
+    return new Views(part(Buffer.STREAM, tokens), part(Buffer.NORMED, tokens), normedInt8 == null ? null : normedInt8.rows(0, tokens), qkv,
+        qkv.columns(0, queries + keys),
         qkv.columns(0, queries), qkv.columns(queries, keys), qkv.columns(queries + keys, keys), part(Buffer.ATTENTION, tokens),
         part(Buffer.COS, tokens), part(Buffer.SIN, tokens), part(Buffer.ROUTER, tokens), part(Buffer.EXPERTS, tokens),
-        inner(buffers.get(Buffer.INNER), 0, shape.innerRows(tokens)));
+        inner(0, shape.innerRows(tokens)));
   }
 
   private Tensor part(Buffer buffer, int tokens) {
@@ -193,6 +225,12 @@ final class Scratch implements AutoCloseable {
         buffers.put(buffer, backend.tensor(MemoryTag.SCRATCH, buffer.rows(shape, rows), buffer.columns(shape)));
       }
     }
+    if (group == Group.TOKENS && int8Inputs.normed) {
+      normedInt8 = backend.quantizedTensor(MemoryTag.SCRATCH, rows, shape.hidden());
+    }
+    if (group == Group.TOKENS && int8Inputs.inner) {
+      innerInt8 = backend.quantizedTensor(MemoryTag.SCRATCH, shape.innerRows(rows), shape.inner());
+    }
     capacity.put(group, rows);
   }
 
@@ -206,6 +244,18 @@ final class Scratch implements AutoCloseable {
       if (tensor != null) {
         tensor.close();
       }
+    }
+    if (group == Group.TOKENS) {
+      close(normedInt8);
+      close(innerInt8);
+      normedInt8 = null;
+      innerInt8 = null;
+    }
+  }
+
+  private static void close(QuantizedTensor tensor) {
+    if (tensor != null) {
+      tensor.close();
     }
   }
 

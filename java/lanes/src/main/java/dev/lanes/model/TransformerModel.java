@@ -31,7 +31,7 @@ public final class TransformerModel implements AutoCloseable {
     this.backend = backend;
     this.shape = ModelShape.of(config);
     this.loaded = loaded;
-    this.scratch = new Scratch(backend, shape);
+    this.scratch = new Scratch(backend, shape, Scratch.Int8Inputs.of(loaded.weights(), shape));
     double[] frequencies = config.rope().map(rope -> RopeFrequencies.of(rope, options.ropeType())).orElseGet(() -> new double[0]);
     this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies, options.compute(), scratch);
   }
@@ -45,7 +45,7 @@ public final class TransformerModel implements AutoCloseable {
   public static TransformerModel load(
       Checkpoint checkpoint, ModelConfig config, Backend backend, ModelOptions options, ProgressListener progress) {
     Objects.requireNonNull(progress, "progress");
-    var plan = WeightPlan.of(checkpoint, config, options.weightType());
+    var plan = WeightPlan.of(checkpoint, config, options);
     ModelFootprint footprint = ModelFootprint.of(plan, config, backend);
     footprint.requireFits(0, DType.F32, 0, 0, SystemMemory.availableBytes());
     WeightLoader.Loaded loaded = WeightLoader.load(checkpoint, plan, backend, progress);

@@ -5,7 +5,9 @@ import dev.lanes.backend.DType;
 import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.Quantizer;
 import dev.lanes.backend.Tensor;
+import dev.lanes.error.InvalidModelException;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.TensorInfo;
 import java.nio.ByteBuffer;
@@ -13,6 +15,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.ShortBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** Reads planned weights through one bounded staging buffer into a backend's memory. */
@@ -45,7 +48,7 @@ final class WeightLoader {
    *
    * @param owned everything that was allocated, to be closed with the model
    */
-  record Loaded(ModelWeights<PackedWeight, Tensor> weights, List<AutoCloseable> owned) {}
+  record Loaded(ModelWeights<LoadedMatrix, Tensor> weights, List<AutoCloseable> owned) {}
 
   static Loaded load(Checkpoint checkpoint, ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, Backend backend,
       ProgressListener progress) {
@@ -69,28 +72,89 @@ final class WeightLoader {
     }
   }
 
-  private PackedWeight matrix(WeightPlan.Matrix matrix) {
+  private LoadedMatrix matrix(WeightPlan.Matrix matrix) {
     PackedWeight weight = backend.weight(matrix.rows(), matrix.columns(), matrix.dtype());
     owned.add(weight);
     for (WeightPlan.Part part : matrix.parts()) {
       pack(weight, part);
     }
-    return weight;
+    return new LoadedMatrix(weight, matrix.inputScale());
+  }
+
+  private interface Chunk {
+    /** @param begin the first of {@code count} stored rows, which are in the staging buffer */
+    void accept(int begin, int count);
   }
 
   /** Walks over the part's stored rows: output features, or input features where it is stored input-major. */
-  private void pack(PackedWeight weight, WeightPlan.Part part) {
-    DType type = DType.valueOf(part.tensor().dtype().name());
+  private void walk(PackedWeight weight, WeightPlan.Part part, Chunk chunk) {
     int storedRows = part.inputMajor() ? weight.columns() : part.rowCount();
-    long rowBytes = (long) (part.inputMajor() ? part.rowCount() : weight.columns()) * type.bytes();
+    long rowBytes = (long) (part.inputMajor() ? part.rowCount() : weight.columns()) * part.type().bytes();
     int step = (int) Math.min(storedRows, staging.capacity() / rowBytes);
     for (int begin = 0; begin < storedRows; begin += step) {
       int count = Math.min(step, storedRows - begin);
       read(part.tensor(), part.byteOffset() + begin * rowBytes, count * rowBytes);
-      weight.pack(part.inputMajor()
-          ? new PackedWeight.Part(staging, type, true, part.rowBegin(), part.rowCount(), begin, count)
-          : new PackedWeight.Part(staging, type, false, part.rowBegin() + begin, count, 0, weight.columns()));
+      chunk.accept(begin, count);
     }
+  }
+
+  private void pack(PackedWeight weight, WeightPlan.Part part) {
+    DType type = part.type();
+    float[] scales = scales(weight, part);
+    walk(weight, part, (begin, count) -> weight.pack(part.inputMajor()
+        ? new PackedWeight.Part(staging, type, true, part.rowBegin(), part.rowCount(), begin, count, scales)
+        : new PackedWeight.Part(staging, type, false, part.rowBegin() + begin, count, 0, weight.columns(),
+            scales == null ? null : Arrays.copyOfRange(scales, begin, begin + count))));
+  }
+
+  /** The scales of a part's rows; null where there are none, or the backend finds them. */
+  private float[] scales(PackedWeight weight, WeightPlan.Part part) {
+    if (part.scales() != null) {
+      return storedScales(part.scales(), part.rowCount());
+    }
+    return weight.dtype() == DType.S8 && part.inputMajor() ? measuredScales(weight, part) : null;
+  }
+
+  private float[] storedScales(WeightPlan.Scales scales, int rows) {
+    TensorInfo tensor = scales.tensor();
+    read(tensor, 0, tensor.bytes());
+    float[] values = QuantizedTensors.floats(tensor, staging);
+    for (int i = 0; i < values.length; i++) {
+      QuantizedTensors.checkScale(checkpoint, tensor, i, values[i]);
+    }
+    if (scales.zeroPoint() != null) {
+      read(scales.zeroPoint(), 0, scales.zeroPoint().bytes());
+      QuantizedTensors.checkZero(checkpoint, scales.zeroPoint(), staging);
+    }
+    if (values.length != rows) {
+      float all = values[0];
+      values = new float[rows];
+      Arrays.fill(values, all);
+    }
+    return values;
+  }
+
+  /** Input-major weights come without a whole output feature at hand, so they are read once more before they are quantized. */
+  private float[] measuredScales(PackedWeight weight, WeightPlan.Part part) {
+    float[] largest = new float[part.rowCount()];
+    float[] row = new float[part.rowCount()];
+    walk(weight, part, (begin, count) -> {
+      for (int i = 0; i < count; i++) {
+        widen(part.tensor().dtype(), i * row.length, row, 0, row.length);
+        for (int j = 0; j < row.length; j++) {
+          float magnitude = Math.abs(row[j]);
+          if (!(magnitude < Float.POSITIVE_INFINITY)) {
+            throw new InvalidModelException(checkpoint.fileOf(part.tensor().name()), part.tensor().name(),
+                "element [" + (begin + i) + ", " + j + "] is " + row[j] + " and cannot be quantized");
+          }
+          largest[j] = Math.max(largest[j], magnitude);
+        }
+      }
+    });
+    for (int j = 0; j < largest.length; j++) {
+      largest[j] /= Quantizer.LEVELS;
+    }
+    return largest;
   }
 
   private Tensor vector(WeightPlan.Vector vector) {
@@ -108,26 +172,31 @@ final class WeightLoader {
 
   private int widen(TensorInfo tensor, float[] values, int offset) {
     int count = Math.toIntExact(tensor.elements());
-    switch (tensor.dtype()) {
+    widen(tensor.dtype(), 0, values, offset, count);
+    return count;
+  }
+
+  /** Elements of the staging buffer, from the one at {@code from} on, as float32. */
+  private void widen(dev.lanes.format.DType type, int from, float[] values, int offset, int count) {
+    switch (type) {
       case F32 -> {
         FloatBuffer source = staging.asFloatBuffer();
-        source.get(values, offset, count);
+        source.get(from, values, offset, count);
       }
       case BF16 -> {
         ShortBuffer source = staging.asShortBuffer();
         for (int i = 0; i < count; i++) {
-          values[offset + i] = FloatFormats.fromBf16(source.get(i));
+          values[offset + i] = FloatFormats.fromBf16(source.get(from + i));
         }
       }
       case F16 -> {
         ShortBuffer source = staging.asShortBuffer();
         for (int i = 0; i < count; i++) {
-          values[offset + i] = FloatFormats.fromF16(source.get(i));
+          values[offset + i] = FloatFormats.fromF16(source.get(from + i));
         }
       }
-      default -> throw new IllegalStateException("unplanned dtype " + tensor.dtype());
+      default -> throw new IllegalStateException("unplanned dtype " + type);
     }
-    return count;
   }
 
   private void read(TensorInfo tensor, long offset, long bytes) {
@@ -149,17 +218,32 @@ final class WeightLoader {
         long element = part.tensor().dtype().bytes();
         long bytes = (long) part.rowCount() * matrix.columns() * element;
         total += bytes;
+        if (part.scales() != null) {
+          scales(part.scales());
+        } else if (matrix.dtype() == DType.S8 && part.inputMajor()) {
+          // Read twice.
+          total += bytes;
+        }
         largest = Math.max(largest, bytes);
         longestRow = Math.max(longestRow, (part.inputMajor() ? part.rowCount() : matrix.columns()) * element);
       }
       return null;
     }
 
-    Void vector(WeightPlan.Vector vector) {
-      for (TensorInfo tensor : vector.parts()) {
-        total += tensor.bytes();
-        longestRow = Math.max(longestRow, tensor.bytes());
+    private void scales(WeightPlan.Scales scales) {
+      small(scales.tensor());
+      if (scales.zeroPoint() != null) {
+        small(scales.zeroPoint());
       }
+    }
+
+    private void small(TensorInfo tensor) {
+      total += tensor.bytes();
+      longestRow = Math.max(longestRow, tensor.bytes());
+    }
+
+    Void vector(WeightPlan.Vector vector) {
+      vector.parts().forEach(this::small);
       return null;
     }
   }

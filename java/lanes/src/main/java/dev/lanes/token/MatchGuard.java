@@ -1,5 +1,6 @@
 package dev.lanes.token;
 
+import dev.lanes.format.CountedText;
 import dev.lanes.format.TokenizerFile.MatchStep;
 import java.util.List;
 import java.util.Locale;
@@ -43,7 +44,7 @@ final class MatchGuard {
   }
 
   private static String match(MatchStep.Match step, String text) {
-    CountedText counted = new CountedText(text);
+    CountedText counted = new CountedText(text, MAX_STEPS);
     StringBuilder replaced = new StringBuilder();
     try {
       Matcher matcher = step.pattern().matcher(counted);
@@ -56,56 +57,10 @@ final class MatchGuard {
         }
       }
       return step.by().isPresent() ? replaced.append(text, end, text.length()).toString() : text;
-    } catch (TooManySteps | StackOverflowError e) {
+    } catch (CountedText.Exhausted | StackOverflowError e) {
       throw new IllegalArgumentException(
           "the text has a run that the tokenizer's " + step.item() + " cannot split in " + MAX_STEPS + " steps, at about character "
-              + counted.last);
-    }
-  }
-
-  private static final class TooManySteps extends RuntimeException {
-    private static final long serialVersionUID = 1L;
-
-    TooManySteps() {
-      super(null, null, false, false);
-    }
-  }
-
-  private static final class CountedText implements CharSequence {
-    private final String text;
-    private long count;
-    private int last;
-
-    CountedText(String text) {
-      this.text = text;
-    }
-
-    void reset() {
-      count = 0;
-    }
-
-    @Override
-    public char charAt(int index) {
-      if (++count > MAX_STEPS) {
-        last = index;
-        throw new TooManySteps();
-      }
-      return text.charAt(index);
-    }
-
-    @Override
-    public int length() {
-      return text.length();
-    }
-
-    @Override
-    public CharSequence subSequence(int start, int end) {
-      return text.subSequence(start, end);
-    }
-
-    @Override
-    public String toString() {
-      return text;
+              + counted.last());
     }
   }
 }

@@ -101,6 +101,7 @@ final class Calls {
       case F32 -> lanes.LANES_F32;
       case BF16 -> lanes.LANES_BF16;
       case F16 -> lanes.LANES_F16;
+      case S8 -> lanes.LANES_S8;
     };
   }
 
@@ -115,6 +116,14 @@ final class Calls {
     };
   }
 
+  private static int compute(Compute compute) {
+    return switch (compute) {
+      case EXACT -> lanes.LANES_COMPUTE_EXACT;
+      case BF16 -> lanes.LANES_COMPUTE_BF16;
+      case INT8 -> lanes.LANES_COMPUTE_INT8;
+    };
+  }
+
   private static final class Pack {
     final Struct<WeightPackParams> struct;
     final int weight;
@@ -126,6 +135,7 @@ final class Calls {
     final int rowCount;
     final int colBegin;
     final int colCount;
+    final Struct<WeightPackParams>.Array scales;
 
     Pack(Arena arena) {
       struct = arena.struct(WeightPackParams.class, WeightPackParams::new);
@@ -138,6 +148,7 @@ final class Calls {
       rowCount = struct.offset("row_count");
       colBegin = struct.offset("col_begin");
       colCount = struct.offset("col_count");
+      scales = struct.array("scales");
     }
   }
 
@@ -152,6 +163,7 @@ final class Calls {
     if (source.isDirect()) {
       long address = new BytePointer(source).address();
       if (address % part.dtype().bytes() == 0) {
+        staging.begin(scaleBytes(part));
         packPiece(address, source.remaining(), part, 0, part.transposed() ? part.columnCount() : part.rowCount());
         return;
       }
@@ -162,9 +174,25 @@ final class Calls {
     int step = Math.max(1, PACK_BYTES / rowBytes);
     for (int begin = 0; begin < rows; begin += step) {
       int count = Math.min(step, rows - begin);
-      staging.begin(Staging.size(count, rowBytes));
-      staging.bytes().put(0, source, begin * rowBytes, count * rowBytes);
-      packPiece(staging.address(0), (long) count * rowBytes, part, begin, count);
+      staging.begin(Staging.size(count, rowBytes) + scaleBytes(part));
+      int at = staging.reserve(count, rowBytes);
+      staging.bytes().put(at, source, begin * rowBytes, count * rowBytes);
+      packPiece(staging.address(at), (long) count * rowBytes, part, begin, count);
+    }
+  }
+
+  private static long scaleBytes(PackedWeight.Part part) {
+    return part.scales() == null ? 0 : Staging.size(part.scales().length, Float.BYTES);
+  }
+
+  /** The scales of a piece's rows. */
+  private void scales(PackedWeight.Part part, int begin, int count) {
+    if (part.scales() == null) {
+      pack.scales.set(0, 0);
+    } else if (part.transposed()) {
+      pack.scales.set(staging.put(part.scales()), part.rowCount());
+    } else {
+      pack.scales.set(staging.put(part.scales()) + (long) begin * Float.BYTES, count);
     }
   }
 
@@ -175,6 +203,7 @@ final class Calls {
     pack.struct.setLong(pack.rowCount, part.transposed() ? part.rowCount() : count);
     pack.struct.setLong(pack.colBegin, part.columnBegin() + (part.transposed() ? begin : 0));
     pack.struct.setLong(pack.colCount, part.transposed() ? count : part.columnCount());
+    scales(part, begin, count);
     Status.check(lanes.lanes_weight_pack(runtime, pack.struct.pointer()));
   }
 
@@ -217,6 +246,8 @@ final class Calls {
     final Struct<LinearParams>.Matrix y;
     final int activation;
     final int compute;
+    final Struct<LinearParams>.Quantized quantized;
+    final int inputScale;
 
     Linear(Arena arena) {
       struct = arena.struct(LinearParams.class, LinearParams::new);
@@ -228,18 +259,22 @@ final class Calls {
       y = struct.matrix("y");
       activation = struct.offset("activation");
       compute = struct.offset("compute");
+      quantized = struct.quantized("xq", "x_scale");
+      inputScale = struct.offset("input_scale");
     }
   }
 
   void linear(Op.Linear op) {
     linear.struct.setLong(linear.weight, ((CpuWeight) op.weight()).address());
-    linear.struct.setLong(linear.m, op.x().rows());
+    linear.struct.setLong(linear.m, op.y().rows());
     linear.x.set((CpuTensor) op.x());
+    linear.quantized.set((CpuQuantizedTensor) op.quantized());
+    linear.struct.setFloat(linear.inputScale, op.inputScale());
     linear.bias.set((CpuTensor) op.bias());
     linear.residual.set((CpuTensor) op.residual());
     linear.y.set((CpuTensor) op.y());
     linear.struct.setInt(linear.activation, activation(op.activation()));
-    linear.struct.setInt(linear.compute, op.compute() == Compute.BF16 ? lanes.LANES_COMPUTE_BF16 : lanes.LANES_COMPUTE_EXACT);
+    linear.struct.setInt(linear.compute, compute(op.compute()));
     queue.add(lanes.LANES_CALL_LINEAR, linear.struct);
   }
 
@@ -255,6 +290,8 @@ final class Calls {
     final Struct<NormParams>.Array bias;
     final Struct<NormParams>.Matrix sum;
     final Struct<NormParams>.Matrix y;
+    final Struct<NormParams>.Quantized quantized;
+    final int outputScale;
 
     Norm(Arena arena) {
       struct = arena.struct(NormParams.class, NormParams::new);
@@ -268,6 +305,8 @@ final class Calls {
       bias = struct.array("bias");
       sum = struct.matrix("sum");
       y = struct.matrix("y");
+      quantized = struct.quantized("yq", "y_scale");
+      outputScale = struct.offset("output_scale");
     }
   }
 
@@ -282,6 +321,8 @@ final class Calls {
     norm.bias.set((CpuTensor) op.bias());
     norm.sum.set((CpuTensor) op.sum());
     norm.y.set((CpuTensor) op.y());
+    norm.quantized.set((CpuQuantizedTensor) op.quantized());
+    norm.struct.setFloat(norm.outputScale, op.outputScale());
     queue.add(lanes.LANES_CALL_NORM, norm.struct);
   }
 
@@ -381,6 +422,8 @@ final class Calls {
     final Struct<GateParams>.Matrix gate;
     final Struct<GateParams>.Matrix up;
     final Struct<GateParams>.Matrix y;
+    final Struct<GateParams>.Quantized quantized;
+    final int outputScale;
 
     Gate(Arena arena) {
       struct = arena.struct(GateParams.class, GateParams::new);
@@ -390,6 +433,8 @@ final class Calls {
       gate = struct.matrix("gate");
       up = struct.matrix("up");
       y = struct.matrix("y");
+      quantized = struct.quantized("yq", "y_scale");
+      outputScale = struct.offset("output_scale");
     }
   }
 
@@ -400,6 +445,8 @@ final class Calls {
     gate.gate.set((CpuTensor) op.gate());
     gate.up.set((CpuTensor) op.up());
     gate.y.set((CpuTensor) op.y());
+    gate.quantized.set((CpuQuantizedTensor) op.quantized());
+    gate.struct.setFloat(gate.outputScale, op.outputScale());
     queue.add(lanes.LANES_CALL_GATE, gate.struct);
   }
 

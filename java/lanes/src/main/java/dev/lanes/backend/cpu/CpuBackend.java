@@ -12,6 +12,7 @@ import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 import dev.lanes.error.NativeException;
 import dev.lanes.kernels.KvPoolHandle;
@@ -115,6 +116,19 @@ public final class CpuBackend implements Backend {
     lock();
     try {
       return new CpuTensor(this, Resource.block(runtime.owner(), "tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
+    } finally {
+      unlock();
+    }
+  }
+
+  @Override
+  public QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns) {
+    OpChecks.tensor(tag, rows, columns);
+    long bytes = QuantizedTensor.bytes(rows, columns);
+    lock();
+    try {
+      return new CpuQuantizedTensor(this,
+          Resource.block(runtime.owner(), "quantized tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
     } finally {
       unlock();
     }
@@ -266,6 +280,7 @@ public final class CpuBackend implements Backend {
   public void linear(Op.Linear op) {
     own(op.weight());
     own(op.x());
+    own(op.quantized());
     own(op.bias());
     own(op.residual());
     own(op.y());
@@ -287,6 +302,7 @@ public final class CpuBackend implements Backend {
     own(op.bias());
     own(op.sum());
     own(op.y());
+    own(op.quantized());
     OpChecks.check(op);
     lock();
     try {
@@ -363,6 +379,7 @@ public final class CpuBackend implements Backend {
     own(op.gate());
     own(op.up());
     own(op.y());
+    own(op.quantized());
     OpChecks.check(op);
     lock();
     try {
@@ -450,6 +467,12 @@ public final class CpuBackend implements Backend {
   private void own(Tensor tensor) {
     if (tensor != null && (!(tensor instanceof CpuTensor cpu) || cpu.backend() != this)) {
       throw foreign("tensor");
+    }
+  }
+
+  private void own(QuantizedTensor tensor) {
+    if (tensor != null && (!(tensor instanceof CpuQuantizedTensor cpu) || cpu.backend() != this)) {
+      throw foreign("quantized tensor");
     }
   }
 

@@ -89,6 +89,11 @@ final class Struct<P extends Pointer> {
     return new Matrix(offset(name), offset(name + "_len"), offset(name + "_stride"));
   }
 
+  /** The fields {@code name} and {@code scale}, with their lengths, and {@code name_stride}. */
+  Quantized quantized(String name, String scale) {
+    return new Quantized(matrix(name), array(scale));
+  }
+
   /** A pointer with its length. */
   final class Array {
     private final int pointer;
@@ -129,13 +134,37 @@ final class Struct<P extends Pointer> {
     /** A tensor, or null. */
     void set(CpuTensor tensor) {
       if (tensor == null) {
-        memory.putLong(pointer, 0);
-        memory.putLong(length, 0);
-        memory.putLong(stride, 0);
+        set(0, 0, 0);
       } else {
-        memory.putLong(pointer, tensor.address());
-        memory.putLong(length, tensor.extent());
-        memory.putLong(stride, tensor.stride());
+        set(tensor.address(), tensor.extent(), tensor.stride());
+      }
+    }
+
+    private void set(long address, long elements, long distance) {
+      memory.putLong(pointer, address);
+      memory.putLong(length, elements);
+      memory.putLong(stride, distance);
+    }
+  }
+
+  /** int8 rows with their scales. */
+  final class Quantized {
+    private final Matrix rows;
+    private final Array scales;
+
+    private Quantized(Matrix rows, Array scales) {
+      this.rows = rows;
+      this.scales = scales;
+    }
+
+    /** A tensor, or null. */
+    void set(CpuQuantizedTensor tensor) {
+      if (tensor == null) {
+        rows.set(0, 0, 0);
+        scales.set(0, 0);
+      } else {
+        rows.set(tensor.address(), (long) tensor.rows() * tensor.columns(), tensor.columns());
+        scales.set(tensor.scaleAddress(), tensor.rows());
       }
     }
   }

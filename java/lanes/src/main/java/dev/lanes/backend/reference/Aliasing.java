@@ -4,16 +4,16 @@ package dev.lanes.backend.reference;
 final class Aliasing {
   private Aliasing() {}
 
-  /** That an output shares nothing with another argument; null arguments share nothing. */
+  /** That an output shares nothing with another argument; null outputs and arguments share nothing. */
   static void disjoint(String op, String outName, ReferenceTensor out, String name, ReferenceTensor other) {
-    if (other != null && overlap(out, other)) {
+    if (out != null && other != null && overlap(out, other)) {
       throw new IllegalArgumentException(op + ": " + outName + " and " + name + " overlap");
     }
   }
 
   /** That an output is the other argument itself, or shares nothing with it. */
   static void disjointOrSame(String op, String outName, ReferenceTensor out, String name, ReferenceTensor other) {
-    if (other == null || (out.data() == other.data() && out.row(0) == other.row(0)
+    if (out == null || other == null || (out.data() == other.data() && out.row(0) == other.row(0)
         && (out.stride() == other.stride() || out.rows() <= 1))) {
       return;
     }

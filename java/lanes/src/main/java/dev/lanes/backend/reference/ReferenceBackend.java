@@ -9,6 +9,7 @@ import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 import dev.lanes.error.InsufficientMemoryException;
 import java.util.HashSet;
@@ -76,6 +77,22 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns) {
+    OpChecks.tensor(tag, rows, columns);
+    long elements = (long) rows * columns;
+    long bytes = QuantizedTensor.bytes(rows, columns);
+    String name = "quantized tensor [" + rows + ", " + columns + "]";
+    if (elements > Integer.MAX_VALUE - 8) {
+      throw new InsufficientMemoryException(name + " is more than one Java array can hold", bytes, Integer.MAX_VALUE - 8L);
+    }
+    synchronized (live) {
+      checkOpen();
+      return new ReferenceQuantizedTensor(this, new Storage<>(live, name, tag, bytes,
+          () -> new ReferenceQuantizedTensor.Arrays(new byte[(int) elements], new float[rows])), rows, columns);
+    }
+  }
+
+  @Override
   public PackedWeight weight(int rows, int columns, DType dtype) {
     long bytes = weightBytes(rows, columns, dtype);
     String name = "weight [" + rows + ", " + columns + "] of " + dtype;
@@ -89,7 +106,7 @@ public final class ReferenceBackend implements Backend {
   @Override
   public long weightBytes(int rows, int columns, DType dtype) {
     OpChecks.weight(rows, columns, dtype);
-    return (long) rows * columns * dtype.bytes();
+    return ReferenceWeight.bytes(rows, columns, dtype);
   }
 
   @Override
@@ -140,12 +157,17 @@ public final class ReferenceBackend implements Backend {
   public void linear(Op.Linear op) {
     synchronized (live) {
       begin(op.x(), op.bias(), op.residual(), op.y());
+      own(op.quantized());
       own(op.weight());
       OpChecks.check(op);
       Aliasing.disjoint("linear", "y", cast(op.y()), "x", cast(op.x()));
       Aliasing.disjoint("linear", "y", cast(op.y()), "bias", cast(op.bias()));
       Aliasing.disjointOrSame("linear", "y", cast(op.y()), "residual", cast(op.residual()));
-      Rows.linear(op, parallel);
+      if (op.weight().dtype() == DType.S8) {
+        Int8.linear(op, parallel);
+      } else {
+        Rows.linear(op, parallel);
+      }
     }
   }
 
@@ -153,6 +175,7 @@ public final class ReferenceBackend implements Backend {
   public void norm(Op.Norm op) {
     synchronized (live) {
       begin(op.x(), op.residual(), op.weight(), op.bias(), op.sum(), op.y());
+      own(op.quantized());
       OpChecks.check(op);
       ReferenceTensor y = cast(op.y());
       ReferenceTensor sum = cast(op.sum());
@@ -223,6 +246,7 @@ public final class ReferenceBackend implements Backend {
   public void gate(Op.Gate op) {
     synchronized (live) {
       begin(op.gate(), op.up(), op.y());
+      own(op.quantized());
       OpChecks.check(op);
       Aliasing.disjointOrSame("gate", "y", cast(op.y()), "gate", cast(op.gate()));
       Aliasing.disjointOrSame("gate", "y", cast(op.y()), "up", cast(op.up()));
@@ -310,6 +334,16 @@ public final class ReferenceBackend implements Backend {
       }
       own.data();
     }
+  }
+
+  private void own(QuantizedTensor tensor) {
+    if (tensor == null) {
+      return;
+    }
+    if (!(tensor instanceof ReferenceQuantizedTensor own) || own.backend() != this) {
+      throw foreign("quantized tensor");
+    }
+    own.data();
   }
 
   private void own(PackedWeight weight) {

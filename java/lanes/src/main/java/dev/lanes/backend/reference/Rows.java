@@ -2,6 +2,7 @@ package dev.lanes.backend.reference;
 
 import dev.lanes.backend.NormKind;
 import dev.lanes.backend.Op;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.RopePairing;
 
 /** Ops that work row by row. Arguments have been checked. */
@@ -95,8 +96,19 @@ final class Rows {
       double scale = 1 / Math.sqrt(squares / columns + op.epsilon());
       for (int i = 0; i < columns; i++) {
         double value = (s[i] - mean) * scale * weight.data()[weight.row(0) + i];
-        y.data()[y.row(r) + i] = (float) (bias == null ? value : value + bias.data()[bias.row(0) + i]);
+        s[i] = (float) (bias == null ? value : value + bias.data()[bias.row(0) + i]);
       }
+      store(s, r, y, op.quantized(), op.outputScale());
+    }
+  }
+
+  /** A row of results, as float32 and quantized where asked for. */
+  private static void store(float[] row, int r, ReferenceTensor y, QuantizedTensor quantized, float scale) {
+    if (y != null) {
+      System.arraycopy(row, 0, y.data(), y.row(r), row.length);
+    }
+    if (quantized != null) {
+      Int8.quantize(row, 0, scale, (ReferenceQuantizedTensor) quantized, r);
     }
   }
 
@@ -142,11 +154,13 @@ final class Rows {
     ReferenceTensor gate = (ReferenceTensor) op.gate();
     ReferenceTensor up = (ReferenceTensor) op.up();
     ReferenceTensor y = (ReferenceTensor) op.y();
-    for (int r = 0; r < y.rows(); r++) {
-      for (int i = 0; i < y.columns(); i++) {
+    float[] row = new float[gate.columns()];
+    for (int r = 0; r < gate.rows(); r++) {
+      for (int i = 0; i < row.length; i++) {
         double activated = Activations.apply(op.activation(), gate.data()[gate.row(r) + i]);
-        y.data()[y.row(r) + i] = (float) (activated * up.data()[up.row(r) + i]);
+        row[i] = (float) (activated * up.data()[up.row(r) + i]);
       }
+      store(row, r, y, op.quantized(), op.outputScale());
     }
   }
 
