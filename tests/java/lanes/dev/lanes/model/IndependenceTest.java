@@ -38,20 +38,28 @@ class IndependenceTest {
   static List<Arguments> cases() {
     List<Arguments> cases = new ArrayList<>();
     for (BackendOptions backend : backends()) {
-      for (String model : List.of("llama", "random/mistral-window", "random/qwen2", "random/mixtral", "random/llama3-rope")) {
+      for (String model : List.of("llama", "random/mistral-window", "random/qwen2", "random/mixtral", "random/llama3-rope", "llama w8a8",
+          "golden/mixed", "random/mixtral w8a8")) {
         cases.add(Arguments.of(model, backend));
       }
     }
     return cases;
   }
 
-  private Path directory(String model) {
+  private Path directory(String name) {
+    String model = name.replace(" w8a8", "");
+    if (model.startsWith("golden/")) {
+      return QuantizedModelTest.golden(model.substring("golden/".length()));
+    }
     return model.equals("llama") ? ModelFiles.randomLlama(new Random(SEED), 2).write(temporary.resolve("llama"))
         : SharedModels.directory(model);
   }
 
   private ModelRun open(String model, Backend backend) {
-    return new ModelRun(directory(model), backend, ModelOptions.defaults(), PAGES, DType.F32);
+    boolean quantize = model.endsWith(" w8a8");
+    ModelOptions options = ModelOptions.defaults().withQuantization(quantize ? Quantization.W8A8 : Quantization.NONE)
+        .withQuantizeHead(quantize);
+    return new ModelRun(directory(model), backend, options, PAGES, DType.F32);
   }
 
   private static int[] prompt(ModelRun run, int length, int salt) {

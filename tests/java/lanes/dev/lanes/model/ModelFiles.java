@@ -3,6 +3,7 @@ package dev.lanes.model;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.lanes.backend.FloatFormats;
+import dev.lanes.backend.Quantizer;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.DType;
 import dev.lanes.format.TensorInfo;
@@ -13,9 +14,12 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.Set;
 import java.util.function.Consumer;
 
 /** Model directories made by tests: written from scratch, or taken from another and changed. */
@@ -54,8 +58,16 @@ final class ModelFiles {
       return of(values, shape);
     }
 
-    /** The elements of a float32 tensor. */
+    /** The elements of a float32 or bfloat16 tensor. */
     float[] floats() {
+      if (dtype == DType.BF16) {
+        float[] values = new float[bytes.length / Short.BYTES];
+        ByteBuffer source = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN);
+        for (int i = 0; i < values.length; i++) {
+          values[i] = FloatFormats.fromBf16(source.getShort(i * Short.BYTES));
+        }
+        return values;
+      }
       float[] values = new float[bytes.length / Float.BYTES];
       ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
       return values;
@@ -108,6 +120,38 @@ final class ModelFiles {
     files.tensors.put("model.norm.weight", Stored.random(random, 32));
     files.tensors.put("lm_head.weight", Stored.random(random, 50, 32));
     return files;
+  }
+
+  /**
+   * Makes the projections of a Llama-like model int8 with a scale a row, as compressed-tensors writes them: all that {@code ignored}
+   * does not name.
+   */
+  ModelFiles quantize(String... ignored) {
+    Set<String> ignore = Set.of(ignored);
+    for (String name : List.copyOf(tensors.keySet())) {
+      String module = name.replaceFirst("\\.weight$", "");
+      if (name.matches(".*layers.*(_proj|w[123])\\.weight") && !ignore.contains(module)) {
+        Stored stored = tensors.get(name);
+        int rows = (int) stored.shape[0];
+        int columns = (int) stored.shape[1];
+        byte[] q = new byte[rows * columns];
+        float[] scales = new float[rows];
+        for (int r = 0; r < rows; r++) {
+          float[] row = Arrays.copyOfRange(stored.floats(), r * columns, (r + 1) * columns);
+          scales[r] = Quantizer.row(row, 0, columns, q, r * columns);
+        }
+        tensors.put(name, new Stored(DType.I8, stored.shape, q));
+        tensors.put(module + ".weight_scale", Stored.of(scales, rows, 1));
+      }
+    }
+    ObjectNode quantization = config.putObject("quantization_config").put("quant_method", "compressed-tensors")
+        .put("format", "int-quantized");
+    ObjectNode group = quantization.putObject("config_groups").putObject("group_0");
+    group.putArray("targets").add("Linear");
+    group.putObject("weights").put("num_bits", 8).put("strategy", "channel");
+    group.putObject("input_activations").put("num_bits", 8).put("strategy", "token").put("dynamic", true);
+    ignore.forEach(quantization.putArray("ignore").add("lm_head").add("re:.*gate$")::add);
+    return this;
   }
 
   ModelFiles change(Consumer<ModelFiles> change) {

@@ -35,8 +35,12 @@ final class SharedModels {
   record Expected(int[] prompt, float[][] logits, int[] greedy, List<float[]> hidden, float[] lastHidden) {}
 
   static List<Expected> expected(String name) {
+    return expected(directory(name));
+  }
+
+  static List<Expected> expected(Path model) {
     List<Expected> all = new ArrayList<>();
-    try (SafetensorsFile file = SafetensorsFile.open(directory(name).resolve("expected.safetensors"))) {
+    try (SafetensorsFile file = SafetensorsFile.open(model.resolve("expected.safetensors"))) {
       for (int i = 0; file.find(i + ".prompt_ids").isPresent(); i++) {
         List<float[]> hidden = new ArrayList<>();
         for (int layer = 0; file.find(i + ".hidden." + layer).isPresent(); layer++) {
