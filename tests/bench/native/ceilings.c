@@ -94,6 +94,25 @@ __attribute__((target("avx512f,avx512bf16"))) static void bf16_avx512(int64_t co
 #undef SUM
 }
 
+__attribute__((target("avx512f,avx512vnni"))) static void int8_avx512(int64_t count, char* unused) {
+  (void)unused;
+  const __m512i a = _mm512_set1_epi8(1), b = _mm512_set1_epi8(2);
+#define START(i) __m512i s##i = _mm512_set1_epi32(i);
+#define STEP(i) s##i = _mm512_dpbusd_epi32(s##i, a, b);
+#define SUM(i) total = _mm512_add_epi32(total, s##i);
+  ACCUMULATORS_24(START)
+  for (int64_t n = 0; n < count; ++n) {
+    ACCUMULATORS_24(STEP)
+    ACCUMULATORS_24(KEEP_ZMM)
+  }
+  __m512i total = _mm512_setzero_si512();
+  ACCUMULATORS_24(SUM)
+  sink = (float)_mm512_reduce_add_epi32(total);
+#undef START
+#undef STEP
+#undef SUM
+}
+
 __attribute__((target("avx2,fma"))) static void fma_avx2(int64_t count, char* unused) {
   (void)unused;
   const __m256 a = _mm256_set1_ps(1.0001f), b = _mm256_set1_ps(1e-6f);
@@ -180,6 +199,8 @@ static int has_avx512(void) { return __builtin_cpu_supports("avx512f") != 0; }
 
 static int has_bf16(void) { return has_avx512() && __builtin_cpu_supports("avx512bf16") != 0; }
 
+static int has_int8(void) { return has_avx512() && __builtin_cpu_supports("avx512vnni") != 0; }
+
 static int clamp_threads(jint threads) { return threads < 1 ? 1 : threads > MAX_THREADS ? MAX_THREADS : threads; }
 
 static jlong compute(jint threads, jlong iterations, void (*body)(int64_t, char*), int64_t operations) {
@@ -202,7 +223,12 @@ JNIEXPORT jboolean JNICALL Java_dev_lanes_bench_ceiling_Machine_hasBf16Dot(JNIEn
   return has_bf16() ? JNI_TRUE : JNI_FALSE;
 }
 
-// A multiply and an add are two operations; so is each of the two products of a bfloat16 dot.
+JNIEXPORT jboolean JNICALL Java_dev_lanes_bench_ceiling_Machine_hasInt8Dot(JNIEnv* env, jclass type) {
+  (void)env, (void)type;
+  return has_int8() ? JNI_TRUE : JNI_FALSE;
+}
+
+// A multiply and an add are two operations; so is each of the products of a bfloat16 or int8 dot.
 JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_fma(JNIEnv* env, jclass type, jint threads, jlong iterations) {
   (void)env, (void)type;
   return has_avx512() ? compute(threads, iterations, fma_avx512, 24 * 16 * 2) : compute(threads, iterations, fma_avx2, 12 * 8 * 2);
@@ -211,6 +237,11 @@ JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_fma(JNIEnv* env, jc
 JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_bf16Dot(JNIEnv* env, jclass type, jint threads, jlong iterations) {
   (void)env, (void)type;
   return has_bf16() ? compute(threads, iterations, bf16_avx512, 24 * 32 * 2) : 0;
+}
+
+JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_int8Dot(JNIEnv* env, jclass type, jint threads, jlong iterations) {
+  (void)env, (void)type;
+  return has_int8() ? compute(threads, iterations, int8_avx512, 24 * 64 * 2) : 0;
 }
 
 static void pass(jint threads, jlong address, jlong bytes, void (*body)(int64_t, char*)) {

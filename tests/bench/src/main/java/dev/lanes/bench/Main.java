@@ -10,6 +10,7 @@ import dev.lanes.bench.harness.Effort;
 import dev.lanes.bench.harness.Result;
 import dev.lanes.bench.kernel.LinearCases;
 import dev.lanes.bench.kernel.MemoryCases;
+import dev.lanes.bench.model.Int8ModelCases;
 import dev.lanes.bench.model.ModelCases;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -85,12 +86,13 @@ public final class Main implements Callable<Integer> {
       System.err.println("--profile is for model");
       return CommandLine.ExitCode.USAGE;
     }
-    try (ModelCases modelCases = new ModelCases(models, threads)) {
+    try (ModelCases modelCases = new ModelCases(models, threads); Int8ModelCases int8Cases = new Int8ModelCases(models, threads)) {
       if (profile) {
         modelCases.profile(quick, System.out);
         return CommandLine.ExitCode.OK;
       }
-      List<BenchCase> matching = cases(modelCases).stream().filter(bench -> only == null || only.matcher(bench.name()).find()).toList();
+      List<BenchCase> matching = cases(modelCases, int8Cases).stream()
+          .filter(bench -> only == null || only.matcher(bench.name()).find()).toList();
       List<BenchCase> small = matching.stream().filter(BenchCase::quick).toList();
       // Whoever names a large case and --quick wants that case with few turns.
       List<BenchCase> chosen = quick && !small.isEmpty() ? small : matching;
@@ -106,7 +108,7 @@ public final class Main implements Callable<Integer> {
     }
   }
 
-  private List<BenchCase> cases(ModelCases modelCases) {
+  private List<BenchCase> cases(ModelCases modelCases, Int8ModelCases int8Cases) {
     int[] counts = threads == 1 ? new int[] {1} : new int[] {1, threads};
     return switch (suite) {
       case KERNELS -> {
@@ -115,7 +117,11 @@ public final class Main implements Callable<Integer> {
         yield all;
       }
       case ATTENTION -> AttentionCases.all(counts);
-      case MODEL -> modelCases.all();
+      case MODEL -> {
+        List<BenchCase> all = new ArrayList<>(modelCases.all());
+        all.addAll(int8Cases.all());
+        yield all;
+      }
     };
   }
 

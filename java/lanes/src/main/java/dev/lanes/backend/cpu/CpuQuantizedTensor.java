@@ -77,6 +77,7 @@ final class CpuQuantizedTensor implements QuantizedTensor {
     OpChecks.copy(this, elements, scales);
     backend.lock();
     try {
+      backend.flush();
       new BytePointer(new Address(address())).get(elements, 0, rows * columns);
       Address.floats(scaleAddress()).get(scales, 0, rows);
     } finally {
@@ -90,6 +91,7 @@ final class CpuQuantizedTensor implements QuantizedTensor {
     OpChecks.copy(this, elements, scales);
     backend.lock();
     try {
+      backend.flush();
       new BytePointer(new Address(address())).put(elements, 0, rows * columns);
       Address.floats(scaleAddress()).put(scales, 0, rows);
     } finally {

@@ -22,6 +22,11 @@ public final class Ceilings {
     return Machine.hasBf16Dot() ? compute("bf16 dot peak", () -> Machine.bf16Dot(threads, ITERATIONS)) : fma(threads);
   }
 
+  /** int8 dot products, GOP/s; float32 multiply-adds where the CPU has none of 512 bits. */
+  public static Contender int8Dot(int threads) {
+    return Machine.hasInt8Dot() ? compute("int8 dot peak", () -> Machine.int8Dot(threads, ITERATIONS)) : fma(threads);
+  }
+
   /** Reading memory, GB/s. */
   public static Contender read(int threads) {
     return new MemoryPass(threads, false);

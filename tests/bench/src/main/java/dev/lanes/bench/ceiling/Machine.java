@@ -33,6 +33,12 @@ public final class Machine {
   /** The same with bfloat16 dot products summed in float32; 0 where {@link #hasBf16Dot} is false. */
   static native long bf16Dot(int threads, long iterations);
 
+  /** Whether there are int8 dot instructions of 512 bits. */
+  static native boolean hasInt8Dot();
+
+  /** The same with int8 dot products summed in 32 bits; 0 where {@link #hasInt8Dot} is false. */
+  static native long int8Dot(int threads, long iterations);
+
   /** Reads all bytes once, a part by each thread. */
   static native void read(int threads, long address, long bytes);
 

@@ -77,7 +77,7 @@ public final class ModelCases implements AutoCloseable {
   }
 
   private BenchCase decode(ModelShape shape, int depth, String what, boolean quick) {
-    double gigaBytes = shape.decodeGigaBytes(depth + DECODED_TOKENS / 2.0, BF16_BYTES);
+    double gigaBytes = shape.decodeGigaBytes(BF16_BYTES, depth + DECODED_TOKENS / 2.0, BF16_BYTES);
     return new BenchCase(
         name(shape, what),
         "tok/s",

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A Llama of some shape, in bfloat16.
+ * A Llama of some shape, written in bfloat16.
  *
  * @param tied whether the LM head is the embedding
  */
@@ -58,11 +58,12 @@ public record ModelShape(
   /**
    * GB that a decoded token reads.
    *
+   * @param weightBytes bytes of an element of a weight
    * @param depth tokens in the cache
    * @param cacheBytes bytes of an element in the cache
    */
-  public double decodeGigaBytes(double depth, int cacheBytes) {
-    return 1e-9 * 2.0 * (layerParameters() + model().headParameters()) + cacheGigaBytes(depth, cacheBytes);
+  public double decodeGigaBytes(int weightBytes, double depth, int cacheBytes) {
+    return 1e-9 * weightBytes * (layerParameters() + model().headParameters()) + cacheGigaBytes(depth, cacheBytes);
   }
 
   /**

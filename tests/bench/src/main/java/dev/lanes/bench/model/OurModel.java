@@ -11,14 +11,16 @@ import dev.lanes.backend.DType;
 import dev.lanes.bench.harness.Contender;
 import dev.lanes.bench.harness.RandomData;
 import dev.lanes.engine.ModelProfile;
+import dev.lanes.model.Quantization;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/** Our side of the model cases: bfloat16 weights, products and cache, through the public API. */
+/** Our side of the model cases: bfloat16 weights and products, or W8A8 with an int8 head; bfloat16 cache; through the public API. */
 final class OurModel implements AutoCloseable {
   private final LanguageModel model;
+  private final String name;
   private final int vocabulary;
 
   /**
@@ -26,6 +28,17 @@ final class OurModel implements AutoCloseable {
    * @param reuse whether prompts that begin alike are computed once; otherwise every turn computes its whole prompt
    */
   OurModel(Path directory, int vocabulary, int threads, int cacheTokens, boolean reuse, boolean profile) {
+    this("Lanes", directory, vocabulary, threads, cacheTokens, reuse, profile, Quantization.NONE);
+  }
+
+  /** A model that has its own name among the contenders. */
+  OurModel(String name, Path directory, int vocabulary, int threads, int cacheTokens, Quantization quantization) {
+    this(name, directory, vocabulary, threads, cacheTokens, false, false, quantization);
+  }
+
+  private OurModel(String name, Path directory, int vocabulary, int threads, int cacheTokens, boolean reuse, boolean profile,
+      Quantization quantization) {
+    this.name = name;
     this.vocabulary = vocabulary;
     model =
         Lanes.load(
@@ -34,6 +47,8 @@ final class OurModel implements AutoCloseable {
                 .device(Device.CPU)
                 .threads(threads)
                 .compute(Compute.BF16)
+                .quantization(quantization)
+                .quantizeHead(quantization == Quantization.W8A8)
                 .cacheType(DType.BF16)
                 .cacheTokens(cacheTokens)
                 .prefixCache(reuse)
@@ -48,7 +63,7 @@ final class OurModel implements AutoCloseable {
     return new Contender() {
       @Override
       public String name() {
-        return "Lanes";
+        return name;
       }
 
       @Override

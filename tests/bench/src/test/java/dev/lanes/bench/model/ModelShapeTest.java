@@ -10,9 +10,9 @@ class ModelShapeTest {
   void countsOfTinyLlama() {
     assertThat(ModelShape.B1.layerParameters()).isEqualTo(968_884_224L);
     assertThat(ModelShape.B1.prefillGigaFlops()).isCloseTo(1.94, within(0.01));
-    assertThat(ModelShape.B1.decodeGigaBytes(0, 2)).isCloseTo(2.07, within(0.01));
+    assertThat(ModelShape.B1.decodeGigaBytes(2, 0, 2)).isCloseTo(2.07, within(0.01));
     // 22 layers, keys and values of 4 heads of 64 in two bytes.
-    assertThat(ModelShape.B1.decodeGigaBytes(1000, 2) - ModelShape.B1.decodeGigaBytes(0, 2)).isCloseTo(22528e-6, within(1e-9));
+    assertThat(ModelShape.B1.decodeGigaBytes(2, 1000, 2) - ModelShape.B1.decodeGigaBytes(2, 0, 2)).isCloseTo(22528e-6, within(1e-9));
   }
 
   @Test
