@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.Backends;
 import dev.lanes.backend.Compute;
-import dev.lanes.backend.DType;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.ModelConfig;
 import dev.lanes.format.SyntheticModel;
@@ -37,7 +36,7 @@ class LoadMemoryTest {
       backend.resetMemoryPeak();
       try (Checkpoint checkpoint = Checkpoint.open(directory);
           TransformerModel model = TransformerModel.load(checkpoint, ModelConfig.load(directory), backend,
-              new ModelOptions(Optional.empty(), Compute.EXACT, DType.F32), (bytes, total, tensor) -> {
+              new ModelOptions(Optional.empty(), Compute.EXACT), (bytes, total, tensor) -> {
                 done.add(bytes);
                 totals.add(total);
                 highest[0] = Math.max(highest[0], taken(backend) - before);

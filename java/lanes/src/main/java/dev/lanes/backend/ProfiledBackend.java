@@ -75,6 +75,11 @@ public final class ProfiledBackend implements Backend {
   }
 
   @Override
+  public QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns) {
+    return inner.quantizedTensor(tag, rows, columns);
+  }
+
+  @Override
   public PackedWeight weight(int rows, int columns, DType dtype) {
     return inner.weight(rows, columns, dtype);
   }

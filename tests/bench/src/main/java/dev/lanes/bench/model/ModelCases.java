@@ -89,7 +89,7 @@ public final class ModelCases implements AutoCloseable {
 
   /** Several sequences side by side, beside one alone: the ratio is what a batch gains. */
   private BenchCase batch(ModelShape shape, int sequences) {
-    double gigaBytes = shape.decodeGigaBytes(sequences * (SHORT_PROMPT_TOKENS + DECODED_TOKENS / 2.0), BF16_BYTES);
+    double gigaBytes = shape.decodeGigaBytes(BF16_BYTES, sequences * (SHORT_PROMPT_TOKENS + DECODED_TOKENS / 2.0), BF16_BYTES);
     return new BenchCase(
         name(shape, "decode.batch" + sequences),
         "tok/s",
@@ -105,7 +105,7 @@ public final class ModelCases implements AutoCloseable {
    */
   private BenchCase loss(ModelShape shape, int depth) {
     double tokens = depth + DECODED_TOKENS / 2.0;
-    double gigaBytes = shape.decodeGigaBytes(tokens, BF16_BYTES);
+    double gigaBytes = shape.decodeGigaBytes(BF16_BYTES, tokens, BF16_BYTES);
     double cache = shape.cacheGigaBytes(tokens - SHORT_PROMPT_TOKENS - DECODED_TOKENS / 2.0, BF16_BYTES);
     return new BenchCase(
             name(shape, "decode.context" + depth),

@@ -80,7 +80,7 @@ final class OurModel implements AutoCloseable {
 
   /** Decodes {@code tokens} tokens after a prompt; the prompt and the first token are outside the measured time. */
   Contender decode(int promptTokens, int tokens) {
-    return decode("Lanes", 1, promptTokens, tokens);
+    return decode(name, 1, promptTokens, tokens);
   }
 
   /** The same for several sequences side by side, with prompts of their own; all their tokens count. */
