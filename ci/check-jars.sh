@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT
 
 version=$(sed -n 's/^  <version>\(.*\)<\/version>$/\1/p' pom.xml | head -n 1)
 javacpp=$(sed -n 's/.*<javacpp.version>\(.*\)<\/javacpp.version>.*/\1/p' pom.xml)
-platform=$(sed -n 's/.*<javacpp.platform>\(.*\)<\/javacpp.platform>.*/\1/p' pom.xml | head -n 1)
+platform=linux-$(uname -m | sed 's/aarch64/arm64/')
 kernels=java/kernels/target/lanes-kernels-$version.jar
 natives=java/kernels/target/lanes-kernels-$version-$platform.jar
 library=java/lanes/target/lanes-$version.jar

@@ -17,18 +17,6 @@ have_gtest() {
 have_gtest || missing+=(libgtest-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
-as_root=()
-[ "$(id -u)" -eq 0 ] || as_root=(sudo -n)
-if command -v apt-get >/dev/null && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }; then
-  echo "lanes: installing ${missing[*]}" >&2
-  export DEBIAN_FRONTEND=noninteractive
-  log=$(mktemp)
-  trap 'rm -f "$log"' EXIT
-  if "${as_root[@]}" apt-get update -qq >"$log" 2>&1 \
-      && "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
-    exit 0
-  fi
-  tail -n 5 "$log" >&2
-fi
+bash "$(dirname "$0")/install.sh" "${missing[@]}" && exit 0
 echo "lanes: please install: ${missing[*]} (Debian and Ubuntu package names), then run this again" >&2
 exit 1

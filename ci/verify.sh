@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The full check of one platform: build, all tests, packaged jars, sanitizers. Called by every CI.
+# The full check of one platform: build, all tests, packaged jars, sanitizers; on Linux x86_64 also arm64 in an emulator. Called
+# by every CI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 step() { printf '\n== %s (%s)\n' "$1" "$(date -u +%H:%M:%S)"; }
@@ -21,4 +22,14 @@ if [ "$(uname -s)" = Linux ] && [ "${LANES_SANITIZE:-1}" = 1 ]; then
   step "Sanitizers"
   bash ci/sanitize.sh
 fi
-step "Done"
+
+skipped=
+if [ "$(uname -sm)" = "Linux x86_64" ] && [ "${LANES_CROSS:-1}" = 1 ]; then
+  step "arm64: C++ tests in an emulator"
+  status=0
+  bash ci/cross-arm64.sh || status=$?
+  # 3: what it needs is not here.
+  [ $status -eq 3 ] && skipped=", without arm64"
+  [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
+fi
+step "Done$skipped"

@@ -1,7 +1,6 @@
 #define LANES_ISA neon
 #include "cpu/simd/simd_neon-inl.h"
 #include "cpu/simd/math-inl.h"
-#include "cpu/simd/transpose_neon-inl.h"
 #include "cpu/linear/linear-inl.h"
 #include "core/cpu_features.h"
 

@@ -2,7 +2,6 @@
 #define LANES_ISA neonbf16
 #include "cpu/simd/simd_neon-inl.h"
 #include "cpu/simd/math-inl.h"
-#include "cpu/simd/transpose_neon-inl.h"
 #include "cpu/linear/linear-inl.h"
 
 namespace lanes {

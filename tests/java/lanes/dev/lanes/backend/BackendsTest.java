@@ -116,7 +116,7 @@ class BackendsTest {
     assertThat(freshJvm("-Ddev.lanes.backend=reference")).contains("name=reference", "was asked for");
     assertThat(freshJvm("-Ddev.lanes.isa=reference", "-Ddev.lanes.threads=3")).contains("name=cpu, isa=reference, threads=3");
     assertThat(freshJvm("-Ddev.lanes.backend=gpu")).contains("dev.lanes.backend is \"gpu\"", "auto, cpu, reference");
-    assertThat(freshJvm("-Ddev.lanes.isa=sse")).contains("dev.lanes.isa is \"sse\"", "auto, reference, avx2, avx512");
+    assertThat(freshJvm("-Ddev.lanes.isa=sse")).contains("dev.lanes.isa is \"sse\"", "auto, reference, avx2, avx512, neon");
     assertThat(freshJvm("-Ddev.lanes.threads=many")).contains("dev.lanes.threads is \"many\"");
     assertThat(freshJvm("-Ddev.lanes.threads=-3")).contains("threads is -3");
     assertThat(freshJvm("-Ddev.lanes.pinned=true")).contains("opened");

@@ -18,7 +18,7 @@ public final class TestBackends {
   /** Native options, one for each instruction set that can be used here; the plain loops always can. */
   public static List<BackendOptions> natives() {
     List<BackendOptions> result = new ArrayList<>();
-    for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512)) {
+    for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512, Isa.NEON)) {
       BackendOptions options = new BackendOptions(Device.CPU, 2, isa);
       try (Backend backend = Backends.open(options)) {
         result.add(options);

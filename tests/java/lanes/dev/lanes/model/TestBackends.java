@@ -19,7 +19,7 @@ final class TestBackends {
   /** The kernels in every instruction set that this CPU has. */
   static List<BackendOptions> kernels() {
     List<BackendOptions> all = new ArrayList<>();
-    for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512)) {
+    for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512, Isa.NEON)) {
       BackendOptions options = new BackendOptions(Device.CPU, 2, isa);
       try (Backend backend = Backends.open(options)) {
         all.add(options.withThreads(backend.info().threads()));

@@ -71,7 +71,7 @@ public final class LoadOptions {
     return threads;
   }
 
-  /** {@code auto}, {@code avx512}, {@code avx2} or {@code reference}. */
+  /** {@code auto}, {@code avx512}, {@code avx2}, {@code neon} or {@code reference}. */
   public String isa() {
     return isa;
   }
@@ -193,12 +193,12 @@ public final class LoadOptions {
       return this;
     }
 
-    /** The instruction set: {@code auto}, {@code avx512}, {@code avx2} or {@code reference}. */
+    /** The instruction set: {@code auto}, {@code avx512}, {@code avx2}, {@code neon} or {@code reference}. */
     public Builder isa(String value) {
       Objects.requireNonNull(value, "isa is null");
       switch (value) {
-        case "auto", "avx512", "avx2", "reference" -> isa = value;
-        default -> throw new IllegalArgumentException("isa is '" + value + "', expected auto, avx512, avx2 or reference");
+        case "auto", "avx512", "avx2", "neon", "reference" -> isa = value;
+        default -> throw new IllegalArgumentException("isa is '" + value + "', expected auto, avx512, avx2, neon or reference");
       }
       return this;
     }

@@ -55,7 +55,7 @@ final class InfoCommand implements Callable<Integer> {
     }
     List<Candidate> candidates = new ArrayList<>();
     for (BackendOptions.Isa isa : new BackendOptions.Isa[] {
-        BackendOptions.Isa.AVX512, BackendOptions.Isa.AVX2, BackendOptions.Isa.REFERENCE}) {
+        BackendOptions.Isa.AVX512, BackendOptions.Isa.AVX2, BackendOptions.Isa.NEON, BackendOptions.Isa.REFERENCE}) {
       candidates.add(candidate("cpu " + isa.name().toLowerCase(Locale.ROOT),
           BackendOptions.defaults().withDevice(BackendOptions.Device.CPU).withIsa(isa)));
     }

@@ -36,7 +36,7 @@ final class ModelOptions {
   @Option(names = "--pin-threads", description = "Keep each thread but the first on a CPU of its own.")
   private boolean pinnedThreads;
 
-  @Option(names = "--isa", paramLabel = "ISA", defaultValue = "auto", description = "auto, avx512, avx2 or reference.")
+  @Option(names = "--isa", paramLabel = "ISA", defaultValue = "auto", description = "auto, avx512, avx2, neon or reference.")
   private String isa;
 
   @Option(names = "--context", paramLabel = "N", description = "Tokens that prompt and output share (default: what the model was made for).")

@@ -31,7 +31,9 @@ public record BackendOptions(Device device, int threads, Isa isa, boolean pinned
     /** The native plain loops. */
     REFERENCE,
     AVX2,
-    AVX512
+    AVX512,
+    /** Advanced SIMD of 64-bit ARM. */
+    NEON
   }
 
   /** Threads that can be asked for. */
@@ -52,8 +54,8 @@ public record BackendOptions(Device device, int threads, Isa isa, boolean pinned
 
   /**
    * What the system properties {@code dev.lanes.backend} (auto, cpu, reference), {@code dev.lanes.threads},
-   * {@code dev.lanes.isa} (auto, avx512, avx2, reference) and {@code dev.lanes.pinned} (true, false) say; auto and false where they are
-   * not set.
+   * {@code dev.lanes.isa} (auto, avx512, avx2, neon, reference) and {@code dev.lanes.pinned} (true, false) say; auto and false where they
+   * are not set.
    *
    * @throws IllegalArgumentException if one of them has another value
    */

@@ -59,6 +59,7 @@ final class CpuRuntime implements Forgotten.Resource {
       case REFERENCE -> lanes.LANES_ISA_REFERENCE;
       case AVX2 -> lanes.LANES_ISA_AVX2;
       case AVX512 -> lanes.LANES_ISA_AVX512;
+      case NEON -> lanes.LANES_ISA_NEON;
     };
   }
 
@@ -67,6 +68,7 @@ final class CpuRuntime implements Forgotten.Resource {
       case lanes.LANES_ISA_REFERENCE -> "reference";
       case lanes.LANES_ISA_AVX2 -> "avx2";
       case lanes.LANES_ISA_AVX512 -> "avx512";
+      case lanes.LANES_ISA_NEON -> "neon";
       default -> "isa " + isa;
     };
   }
