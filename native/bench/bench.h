@@ -23,7 +23,7 @@ struct Options {
 };
 
 struct Ceilings {
-  double fma, bf16, read;
+  double fma, bf16, s8, read;
 };
 
 inline void Check(int32_t status) {

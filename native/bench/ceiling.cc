@@ -56,6 +56,41 @@ __attribute__((target("avx512f,avx512bf16"))) float Dot512(int64_t rounds) {
   return _mm512_reduce_add_ps(sum[0]);
 }
 
+__attribute__((target("avx512f,avx512vnni"))) int32_t Dot512S8(int64_t rounds) {
+  __m512i sum[kChains];
+#pragma GCC unroll 24
+  for (int i = 0; i < kChains; ++i) sum[i] = _mm512_set1_epi32(i);
+  const __m512i a = _mm512_set1_epi32(0x01010101);
+  for (int64_t r = 0; r < rounds; ++r) {
+#pragma GCC unroll 24
+    for (int i = 0; i < kChains; ++i) {
+      // Written out: of the intrinsic the compiler may see what the rounds add up to.
+      __asm__("vpdpbusd %1, %1, %0" : "+v"(sum[i]) : "v"(a));
+    }
+  }
+#pragma GCC unroll 24
+  for (int i = 1; i < kChains; ++i) sum[0] = _mm512_add_epi32(sum[0], sum[i]);
+  return _mm512_reduce_add_epi32(sum[0]);
+}
+
+__attribute__((target("avx2"))) int32_t Madd256(int64_t rounds) {
+  constexpr int kFew = 12;
+  __m256i sum[kFew];
+  for (int i = 0; i < kFew; ++i) sum[i] = _mm256_set1_epi32(i);
+  __m256i a = _mm256_set1_epi32(0x00010001);
+  for (int64_t r = 0; r < rounds * 2; ++r) {
+    __asm__ volatile("" : "+x"(a));
+#pragma GCC unroll 12
+    for (int i = 0; i < kFew; ++i) {
+      __m256i product = _mm256_madd_epi16(a, a);
+      __asm__ volatile("" : "+x"(product));
+      sum[i] = _mm256_add_epi32(sum[i], product);
+    }
+  }
+  for (int i = 1; i < kFew; ++i) sum[0] = _mm256_add_epi32(sum[0], sum[i]);
+  return _mm256_extract_epi32(sum[0], 0);
+}
+
 __attribute__((target("avx2"))) int64_t Read(const char* data, int64_t bytes) {
   __m256i sum[4] = {};
   for (int64_t i = 0; i + 256 <= bytes; i += 256) {
@@ -127,6 +162,17 @@ double PeakBf16(int threads) {
   constexpr int64_t kRounds = 4000000;
   const double seconds = Best(threads, [](int) { sink += static_cast<int64_t>(Dot512(kRounds)); });
   return 4.0 * 16 * kChains * kRounds * threads / seconds * 1e-9;
+}
+
+double PeakS8(int threads) {
+  constexpr int64_t kRounds = 4000000;
+  if (lanes::CpuFeatures().avx512_vnni) {
+    const double seconds = Best(threads, [](int) { sink += Dot512S8(kRounds); });
+    return 8.0 * 16 * kChains * kRounds * threads / seconds * 1e-9;
+  }
+  if (!lanes::CpuFeatures().avx2) return 0;
+  const double seconds = Best(threads, [](int) { sink += Madd256(kRounds); });
+  return 4.0 * 8 * kChains * kRounds * threads / seconds * 1e-9;
 }
 
 double ReadBandwidth(int threads) {

@@ -19,7 +19,7 @@ using lanes_bench::Measure;
 using lanes_bench::Options;
 using lanes_bench::Timing;
 
-const char* const kDtypeNames[] = {"f32", "bf16", "f16"};
+const char* const kDtypeNames[] = {"f32", "bf16", "f16", "s8"};
 
 struct Weights {
   std::vector<lanes_weight*> copies;  // together larger than the caches where `cold`
@@ -64,12 +64,24 @@ void Linear(lanes_runtime* runtime, const Options& options, const Ceilings& ceil
   p.y_len = y.size();
   p.y_stride = n;
   p.compute = compute;
+  std::vector<int8_t> xq;
+  std::vector<float> x_scale(m, 0.01f);
+  if (dtype == LANES_S8) {
+    xq.resize(m * k);
+    for (size_t i = 0; i < xq.size(); ++i) xq[i] = static_cast<int8_t>(i * 31 % 256);
+    p.x = nullptr;
+    p.xq = xq.data();
+    p.xq_len = xq.size();
+    p.xq_stride = k;
+    p.x_scale = x_scale.data();
+    p.x_scale_len = x_scale.size();
+  }
   const Timing t = Measure([&](int i) {
     p.weight = weights.copies[i % weights.copies.size()];
     Check(lanes_linear(runtime, &p));
   });
   const double gflops = 2.0 * static_cast<double>(m * n * k) / t.median * 1e-9;
-  const double peak = compute == LANES_COMPUTE_BF16 ? ceilings.bf16 : ceilings.fma;
+  const double peak = compute == LANES_COMPUTE_INT8 ? ceilings.s8 : compute == LANES_COMPUTE_BF16 ? ceilings.bf16 : ceilings.fma;
   const double gbs = static_cast<double>(weights.bytes) / t.median * 1e-9;
   std::printf("%-44s %9.1f us (%.1f..%.1f)  %7.1f GFLOP/s %3.0f%%  %6.1f GB/s %3.0f%%\n", name, t.median * 1e6, t.least * 1e6,
               t.most * 1e6, gflops, 100 * gflops / peak, gbs, 100 * gbs / ceilings.read);
@@ -135,15 +147,16 @@ int main(int argc, char** argv) {
   info.size = sizeof info;
   Check(lanes_get_runtime_info(runtime, &info));
   const Ceilings ceilings = {lanes_bench::PeakFma(info.threads), lanes_bench::PeakBf16(info.threads),
-                             lanes_bench::ReadBandwidth(info.threads)};
-  std::printf("threads %d: fma %.0f GFLOP/s, bf16 dot %.0f GFLOP/s, read %.1f GB/s\n", info.threads, ceilings.fma, ceilings.bf16,
-              ceilings.read);
+                             lanes_bench::PeakS8(info.threads), lanes_bench::ReadBandwidth(info.threads)};
+  std::printf("threads %d: fma %.0f GFLOP/s, bf16 dot %.0f GFLOP/s, s8 dot %.0f GOP/s, read %.1f GB/s\n", info.threads, ceilings.fma,
+              ceilings.bf16, ceilings.s8, ceilings.read);
   const struct {
     int32_t dtype, compute;
-  } kTypes[] = {{LANES_F32, 0}, {LANES_BF16, 0}, {LANES_BF16, LANES_COMPUTE_BF16}, {LANES_F16, 0}};
+  } kTypes[] = {{LANES_F32, 0}, {LANES_BF16, 0}, {LANES_BF16, LANES_COMPUTE_BF16}, {LANES_F16, 0}, {LANES_S8, LANES_COMPUTE_INT8}};
   const struct {
     int64_t n, k;
-  } kShapes[] = {{5632, 2048}, {2048, 5632}, {2048, 2048}, {1024, 1024}, {1536, 576}, {576, 1536}, {576, 576}, {288, 288}, {64, 64}};
+  } kShapes[] = {{5632, 2048}, {2048, 5632}, {2048, 2048}, {4096, 4096}, {1024, 1024},
+                 {1536, 576},  {576, 1536},  {576, 576},   {288, 288},   {64, 64}};
   for (const auto& type : kTypes) {
     for (const auto& shape : kShapes) {
       for (const int64_t m : {1, 2, 4, 6, 8, 12, 16, 32, 128, 512, 1024}) {

@@ -49,7 +49,7 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     }
     if (p.m == 0) return;
     const Turn turn(*pinned, OpId::linear);
-    const LinearKernel& kernel = view.dtype == LANES_S8 ? *KernelsFor(LANES_ISA_REFERENCE).linear : *turn.kernels().linear;
+    const LinearKernel& kernel = *turn.kernels().linear;
     LinearArgs args = {};
     args.weight = view;
     args.m = p.m;
@@ -66,6 +66,6 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     args.xq_stride = p.xq_stride;
     args.x_scale = p.x_scale;
     args.input_scale = p.input_scale;
-    kernel.run(turn.context(), args);
+    (view.dtype == LANES_S8 ? kernel.run_s8 : kernel.run)(turn.context(), args);
   });
 }

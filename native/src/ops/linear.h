@@ -40,6 +40,8 @@ struct LinearKernel {
   // Whether this CPU has bfloat16 dot products, for this implementation to use.
   bool (*bf16_dot)();
   void (*run)(OpContext& context, const LinearArgs& args);
+  // With an s8 weight.
+  void (*run_s8)(OpContext& context, const LinearArgs& args);
 };
 
 }  // namespace lanes

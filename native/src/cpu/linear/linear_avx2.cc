@@ -6,8 +6,10 @@
 namespace lanes {
 namespace avx2 {
 
+void LinearS8Run(OpContext& context, const LinearArgs& args);
+
 extern const LinearKernel linear_kernel;
-const LinearKernel linear_kernel = {[] { return false; }, LinearRun};
+const LinearKernel linear_kernel = {[] { return false; }, LinearRun, LinearS8Run};
 
 }  // namespace avx2
 }  // namespace lanes

@@ -8,7 +8,12 @@ namespace lanes {
 namespace avx512bf16 {
 void LinearRunDot(OpContext& context, const LinearArgs& args);
 }
+namespace avx512vnni {
+void LinearS8Run(OpContext& context, const LinearArgs& args);
+}
 namespace avx512 {
+
+void LinearS8Run(OpContext& context, const LinearArgs& args);
 
 extern const LinearKernel linear_kernel;
 const LinearKernel linear_kernel = {[] { return CpuFeatures().avx512_bf16 != 0; },
@@ -17,6 +22,13 @@ const LinearKernel linear_kernel = {[] { return CpuFeatures().avx512_bf16 != 0; 
                                         avx512bf16::LinearRunDot(context, args);
                                       } else {
                                         LinearRun(context, args);
+                                      }
+                                    },
+                                    [](OpContext& context, const LinearArgs& args) {
+                                      if (CpuFeatures().avx512_vnni != 0) {
+                                        avx512vnni::LinearS8Run(context, args);
+                                      } else {
+                                        LinearS8Run(context, args);
                                       }
                                     }};
 

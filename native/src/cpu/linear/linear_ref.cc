@@ -45,24 +45,23 @@ void RowS8(const LinearArgs& args, int64_t i, int8_t* q) {
 }
 
 void Run(OpContext& context, const LinearArgs& args) {
+  ParallelFor(context, args.m, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t i = begin; i < end; ++i) Row(args, i);
+  });
+}
+
+void RunS8(OpContext& context, const LinearArgs& args) {
   const int64_t k = args.weight.cols;
-  const bool s8 = args.weight.dtype == LANES_S8;
-  int8_t* q = s8 && args.xq == nullptr ? static_cast<int8_t*>(Scratch(context, Workers(context) * k)) : nullptr;
+  int8_t* q = static_cast<int8_t*>(Scratch(context, Workers(context) * k));
   ParallelFor(context, args.m, 1, [&](int64_t begin, int64_t end, int worker) {
-    for (int64_t i = begin; i < end; ++i) {
-      if (s8) {
-        RowS8(args, i, q == nullptr ? nullptr : q + worker * k);
-      } else {
-        Row(args, i);
-      }
-    }
+    for (int64_t i = begin; i < end; ++i) RowS8(args, i, q + worker * k);
   });
 }
 
 }  // namespace
 
 extern const LinearKernel linear_kernel;
-const LinearKernel linear_kernel = {[] { return false; }, Run};
+const LinearKernel linear_kernel = {[] { return false; }, Run, RunS8};
 
 }  // namespace reference
 }  // namespace lanes

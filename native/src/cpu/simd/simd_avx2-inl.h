@@ -77,6 +77,7 @@ static inline void StoreI(int32_t* p, I32 a) { _mm256_storeu_si256(reinterpret_c
 static inline I32 AddI(I32 a, I32 b) { return {_mm256_add_epi32(a.v, b.v)}; }
 static inline I32 SubI(I32 a, I32 b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {_mm256_and_si256(a.v, b.v)}; }
+static inline I32 MaxI(I32 a, I32 b) { return {_mm256_max_epi32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.v, a.v))}; }
 template <int kBits>
 static inline I32 ShiftLeft(I32 a) { return {_mm256_slli_epi32(a.v, kBits)}; }
@@ -157,6 +158,29 @@ static inline void StoreBf16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, N
 static inline __m128i NarrowF16(F32 a) { return _mm256_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline void StoreF16(uint16_t* p, F32 a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), NarrowF16(a)); }
 static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, NarrowF16(a), n); }
+
+// kLanes int8 elements, widened, or the low bytes of lanes that hold an int8.
+static inline I32 LoadS8(const int8_t* p) {
+  return {_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))};
+}
+static inline void StoreS8(int8_t* p, I32 a) {
+  const __m128i halves = _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packs_epi16(halves, halves));
+}
+static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
+  alignas(8) int8_t bytes[8];
+  StoreS8(bytes, a);
+  memcpy(p, bytes, static_cast<size_t>(n));
+}
+// Of the four int8 in each lane those at even, or at odd places, as two int16.
+static inline I32 EvenS8(I32 a) { return {_mm256_srai_epi16(_mm256_slli_epi16(a.v, 8), 8)}; }
+static inline I32 OddS8(I32 a) { return {_mm256_srai_epi16(a.v, 8)}; }
+// sum + a.low * b.low + a.high * b.high of the two int16 in each lane, exactly.
+static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(a.v, b.v))}; }
+
+// Whether DotS8(a, b, sum) is here: for each lane sum + the dot product of four bytes of a with four of b. Those of b are int8,
+// those of a int8 or, where LANES_S8_DOT_BIAS is 128, int8 + 128 as unsigned bytes.
+#define LANES_HAS_S8_DOT 0
 
 // Whether DotBf16(a, b, sum) is here: for each lane sum + a.low * b.low + a.high * b.high, with a and b pairs of bfloat16, in the
 // processor's own rounding.

@@ -65,6 +65,7 @@ static inline void StoreI(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
 static inline I32 AddI(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 static inline I32 SubI(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
+static inline I32 MaxI(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
 template <int kBits>
 static inline I32 ShiftLeft(I32 a) { return {_mm512_slli_epi32(a.v, kBits)}; }
@@ -135,6 +136,25 @@ static inline void StoreF16(uint16_t* p, F32 a) {
 static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) {
   _mm256_mask_storeu_epi16(p, FirstN(n), _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
+
+static inline I32 LoadS8(const int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+static inline void StoreS8(int8_t* p, I32 a) { _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v)); }
+static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
+  _mm_mask_storeu_epi8(p, FirstN(n), _mm512_cvtepi32_epi8(a.v));
+}
+static inline I32 EvenS8(I32 a) { return {_mm512_srai_epi16(_mm512_slli_epi16(a.v, 8), 8)}; }
+static inline I32 OddS8(I32 a) { return {_mm512_srai_epi16(a.v, 8)}; }
+static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))}; }
+
+#if defined(__AVX512VNNI__)
+#define LANES_HAS_S8_DOT 1
+#define LANES_S8_DOT_BIAS 128
+static inline I32 DotS8(I32 a, I32 b, I32 sum) { return {_mm512_dpbusd_epi32(sum.v, a.v, b.v)}; }
+#else
+#define LANES_HAS_S8_DOT 0
+#endif
 
 #if defined(__AVX512BF16__)
 #define LANES_HAS_BF16_DOT 1
