@@ -176,7 +176,7 @@ TEST_P(NormTest, QuantizedRowsAreThoseOfY) {
   uint64_t stream = 0;
   for (const Case& c : ReadCases("norm.tsv")) {
     const NormProblem p = MakeNorm(c, ++stream);
-    const std::vector<float> y = RunNorm(one.get(), p, {true, true, 0}).y;
+    const std::vector<float> y = RunNorm(one.get(), p).y;
     for (const float output_scale : {0.0f, 0.017f}) {
       const Quantized expected = QuantizeActivations(y, p.rows, p.cols, output_scale);
       const NormResult both = RunNorm(one.get(), p, {true, true, output_scale});
@@ -201,11 +201,12 @@ TEST_P(NormTest, QuantizedRowsOfZeroAndNan) {
     p.epsilon = 1e-5f;
     Random random(4);
     p.x = random.Floats(p.rows * cols, 3.0f);
+    p.r.resize(p.rows * cols);
     p.weight = random.Floats(cols, 2.0f);
     std::fill(p.x.begin() + cols, p.x.begin() + 2 * cols, 0.0f);
     p.x[3 * cols - 1] = std::nanf("");
     p.x[3 * cols] = INFINITY;
-    const std::vector<float> y = RunNorm(runtime.get(), p, {true, true, 0}).y;
+    const std::vector<float> y = RunNorm(runtime.get(), p).y;
     for (const float output_scale : {0.0f, 0.017f}) {
       const Quantized result = RunNorm(runtime.get(), p, {false, true, output_scale}).quantized;
       EXPECT_TRUE(result == QuantizeActivations(y, p.rows, cols, output_scale)) << cols;

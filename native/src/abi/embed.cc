@@ -21,6 +21,6 @@ int32_t lanes_embed(lanes_runtime* runtime, const lanes_embed_params* params) {
     }
     const EmbedArgs args = {view, p.ids, p.tokens, p.accumulate != 0, p.y, p.y_stride};
     const Turn turn(*pinned, OpId::embed);
-    (view.dtype == LANES_S8 ? KernelsFor(LANES_ISA_REFERENCE) : turn.kernels()).embed->run(turn.context(), args);
+    turn.kernels().embed->run(turn.context(), args);
   });
 }

@@ -28,6 +28,6 @@ int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params) {
       CheckDisjoint(RegionOf(p.y_scale, p.rows, "y_scale"), other);
     }
     const Turn turn(*pinned, OpId::gate);
-    (p.yq != nullptr ? KernelsFor(LANES_ISA_REFERENCE) : turn.kernels()).gate->run(turn.context(), p);
+    turn.kernels().gate->run(turn.context(), p);
   });
 }

@@ -49,6 +49,6 @@ int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params) {
     }
     if (p.rows == 0) return;
     const Turn turn(*pinned, OpId::norm);
-    (p.yq != nullptr ? KernelsFor(LANES_ISA_REFERENCE) : turn.kernels()).norm->run(turn.context(), p);
+    turn.kernels().norm->run(turn.context(), p);
   });
 }

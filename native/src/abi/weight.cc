@@ -84,7 +84,6 @@ int32_t lanes_weight_pack(lanes_runtime* runtime, const lanes_weight_pack_params
     const WeightPackArgs args = {view,        static_cast<const char*>(p.src), p.src_dtype, p.transposed != 0, p.row_begin,
                                  p.row_count, p.col_begin,                     p.col_count, p.scales};
     const Turn turn(*pinned, OpId::weight);
-    const bool s8 = view.dtype == LANES_S8 || p.src_dtype == LANES_S8;
-    (s8 ? KernelsFor(LANES_ISA_REFERENCE) : turn.kernels()).weight->pack(turn.context(), args);
+    turn.kernels().weight->pack(turn.context(), args);
   });
 }

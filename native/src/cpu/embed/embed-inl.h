@@ -23,6 +23,16 @@ struct Bf16Element {
   }
 };
 
+// Four columns at a time; `lane` points to the first four.
+void CopyRowS8(const char* lane, int64_t width, int64_t cols, float scale, bool accumulate, float* y) {
+  for (int64_t c = 0; c < cols; c += 4, lane += 4 * width) {
+    for (int64_t i = 0; i < 4 && c + i < cols; ++i) {
+      const float value = static_cast<float>(static_cast<int8_t>(lane[i])) * scale;
+      y[c + i] = accumulate ? y[c + i] + value : value;
+    }
+  }
+}
+
 template <class Element>
 void CopyRow(const char* lane, int64_t width, int64_t cols, bool accumulate, float* y) {
   if (accumulate) {
@@ -40,7 +50,9 @@ void EmbedRun(OpContext& context, const EmbedArgs& args) {
       const int64_t panel = args.ids[t] / kPanelRows, row = args.ids[t] % kPanelRows, width = PanelWidth(w, panel);
       const char* lane = w.data + PanelOffset(w, panel) + row * (w.dtype == LANES_F16 ? 2 : 4);
       float* y = args.y + t * args.y_stride;
-      if (w.dtype == LANES_F32) {
+      if (w.dtype == LANES_S8) {
+        CopyRowS8(lane, width, w.cols, w.scales[args.ids[t]], args.accumulate, y);
+      } else if (w.dtype == LANES_F32) {
         CopyRow<F32Element>(lane, width, w.cols, args.accumulate, y);
       } else if (w.dtype == LANES_BF16) {
         CopyRow<Bf16Element>(lane, width, w.cols, args.accumulate, y);

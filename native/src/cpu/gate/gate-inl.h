@@ -1,4 +1,4 @@
-// Gated activation. Include after the SIMD layer and its math.
+// Gated activation. Include after the SIMD layer, its math and quantization.
 #include "ops/gate.h"
 
 namespace lanes {
@@ -32,7 +32,26 @@ GateRowFunction GateRowFor(int32_t activation) {
   }
 }
 
+// Whole rows, as each is measured before it is quantized; in between it stays in y or in the worker's part of a buffer.
+void GateQuantized(OpContext& context, const lanes_gate_params& p) {
+  const GateRowFunction function = GateRowFor(p.activation);
+  const int64_t buffer_bytes = p.y == nullptr ? Workers(context) * p.cols * static_cast<int64_t>(sizeof(float)) : 0;
+  float* const buffer = static_cast<float*>(Scratch(context, buffer_bytes));
+  const int64_t grain = p.cols >= 2048 ? 1 : 2048 / p.cols;
+  ParallelFor(context, p.rows, grain, [&](int64_t begin, int64_t end, int worker) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* const y = p.y == nullptr ? buffer + worker * p.cols : p.y + i * p.y_stride;
+      function(p.gate + i * p.gate_stride, p.up + i * p.up_stride, p.cols, y);
+      p.y_scale[i] = QuantizeRow(QuantizationOfActivations(p.output_scale), y, p.cols, p.yq + i * p.yq_stride);
+    }
+  });
+}
+
 void GateRun(OpContext& context, const lanes_gate_params& p) {
+  if (p.yq != nullptr) {
+    GateQuantized(context, p);
+    return;
+  }
   // Pieces of rows, so that a single row is shared out too.
   constexpr int64_t kPiece = 2048;
   const int64_t pieces = (p.cols + kPiece - 1) / kPiece;

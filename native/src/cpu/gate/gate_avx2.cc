@@ -1,4 +1,5 @@
 #define LANES_ISA avx2
 #include "cpu/simd/simd_avx2-inl.h"
 #include "cpu/simd/math-inl.h"
+#include "cpu/simd/quantize-inl.h"
 #include "cpu/gate/gate-inl.h"

@@ -1,4 +1,4 @@
-// LayerNorm and RMSNorm, row by row. Include after the SIMD layer.
+// LayerNorm and RMSNorm, row by row. Include after the SIMD layer and quantization.
 #include "lanes/lanes.h"
 #include "ops/norm.h"
 
@@ -14,7 +14,7 @@ struct NormRow {
   const float* residual;  // or null
   const float* weight;
   const float* bias;  // or null
-  float* y;
+  float* y;           // or null
   int64_t cols;
 
   // Lanes behind the row's end read as 0.
@@ -49,9 +49,30 @@ inline F32 LoadRow(const float* from, int64_t i, int64_t cols) {
   return cols - i >= kLanes ? Load(from + i) : LoadN(from + i, cols - i);
 }
 
+// What a row's quantization needs; q is null where it is not wanted.
+struct NormQuantized {
+  int8_t* q;
+  float* scale;
+  float static_scale;
+};
+
+// Quantizes the row whose vector at i is value(i), all of which `largest` has seen.
+template <class F>
+inline void QuantizeNormRow(const NormQuantized& out, const Largest& largest, int64_t cols, const F& value) {
+  const RowQuantizer quantizer(QuantizationOfActivations(out.static_scale), largest);
+  *out.scale = quantizer.scale();
+  if (quantizer.zero()) {
+    memset(out.q, 0, static_cast<size_t>(cols));
+    return;
+  }
+  int64_t i = 0;
+  for (; i + kLanes <= cols; i += kLanes) StoreS8(out.q + i, quantizer.Convert(value(i)));
+  if (i < cols) StoreS8N(out.q + i, quantizer.Convert(value(i)), cols - i);
+}
+
 // `next`, the row that follows or null, is fetched during a pass over this one, which is in the caches by then: that of the
 // squares, where the mean took one before, else the last.
-void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const float* next) {
+void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const float* next, const NormQuantized& quantized) {
   if (sum != nullptr) {
     // From here on the row is what has been stored: y may overwrite x or the residual.
     for (int64_t i = 0; i < row.cols; i += kLanes) StoreRow(sum, i, row.cols, row.Input(i));
@@ -73,11 +94,30 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const floa
     squares = SumRow(row, [](F32 x, int64_t, F32 s) { return Fma(x, x, s); });
   }
   const F32 scale = Div(Set(1.0f), Sqrt(Set(squares / count + epsilon)));
+  // Lanes behind the row's end are 0 in the weight and the bias, but 0 * (0 - mean) may be NaN.
+  const auto value = [&row, mean, scale](int64_t i) {
+    const F32 normal = Mul(Sub(row.Input(i), mean), scale), weight = LoadRow(row.weight, i, row.cols);
+    return row.bias ? Fma(normal, weight, LoadRow(row.bias, i, row.cols)) : Mul(normal, weight);
+  };
+  if (quantized.q == nullptr) {
+    for (int64_t i = 0; i < row.cols; i += kLanes) {
+      if (next != nullptr && kind != LANES_NORM_LAYER) PrefetchL2(next + i);
+      StoreRow(row.y, i, row.cols, value(i));
+    }
+    return;
+  }
+  Largest largest;
   for (int64_t i = 0; i < row.cols; i += kLanes) {
     if (next != nullptr && kind != LANES_NORM_LAYER) PrefetchL2(next + i);
-    const F32 normal = Mul(Sub(row.Input(i), mean), scale), weight = LoadRow(row.weight, i, row.cols);
-    const F32 value = row.bias ? Fma(normal, weight, LoadRow(row.bias, i, row.cols)) : Mul(normal, weight);
-    StoreRow(row.y, i, row.cols, value);
+    const F32 y = value(i);
+    largest.See(row.cols - i >= kLanes ? y : Select(FirstLanes(row.cols - i), y, Zero()));
+    if (row.y != nullptr) StoreRow(row.y, i, row.cols, y);
+  }
+  // y may have overwritten the row; without it the values are computed again.
+  if (row.y != nullptr) {
+    QuantizeNormRow(quantized, largest, row.cols, [&row](int64_t i) { return LoadRow(row.y, i, row.cols); });
+  } else {
+    QuantizeNormRow(quantized, largest, row.cols, value);
   }
 }
 
@@ -86,9 +126,10 @@ void NormRun(OpContext& context, const lanes_norm_params& p) {
   ParallelFor(context, p.rows, grain, [&p](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const NormRow row = {p.x + i * p.x_stride, p.residual ? p.residual + i * p.residual_stride : nullptr, p.weight, p.bias,
-                           p.y + i * p.y_stride, p.cols};
+                           p.y ? p.y + i * p.y_stride : nullptr, p.cols};
+      const NormQuantized quantized = {p.yq ? p.yq + i * p.yq_stride : nullptr, p.yq ? p.y_scale + i : nullptr, p.output_scale};
       const float* next = i + 1 < p.rows ? row.x + p.x_stride : nullptr;
-      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr, next);
+      RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr, next, quantized);
     }
   });
 }

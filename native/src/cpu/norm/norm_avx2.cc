@@ -1,3 +1,4 @@
 #define LANES_ISA avx2
 #include "cpu/simd/simd_avx2-inl.h"
+#include "cpu/simd/quantize-inl.h"
 #include "cpu/norm/norm-inl.h"

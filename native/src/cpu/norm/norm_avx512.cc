@@ -1,3 +1,4 @@
 #define LANES_ISA avx512
 #include "cpu/simd/simd_avx512-inl.h"
+#include "cpu/simd/quantize-inl.h"
 #include "cpu/norm/norm-inl.h"

@@ -23,6 +23,7 @@ struct Largest {
 // Turns the elements of one row into int8, once all of them have been seen.
 class RowQuantizer {
  public:
+  RowQuantizer() = default;
   RowQuantizer(const Quantization& how, const Largest& largest) : lowest_(how.lowest) {
     constexpr int32_t kInfinity = 0x7F800000;
     const int32_t most = largest.Reduce();
@@ -42,7 +43,7 @@ class RowQuantizer {
   }
 
  private:
-  float scale_, lowest_;
+  float scale_ = 0, lowest_ = 0;
 };
 
 // A row of n floats; returns its scale.

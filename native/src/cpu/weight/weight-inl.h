@@ -1,4 +1,5 @@
-// Packing: a tile of the source is converted to the weight's type, then its columns become the panel's rows.
+// Packing: a tile of the source is converted to the weight's type, then its columns become the panel's rows. Include after the
+// SIMD layer and quantization.
 #include <string.h>
 
 #include "lanes/lanes.h"
@@ -13,6 +14,11 @@ constexpr int64_t kTileCols = 64;
 inline F32 LoadAs(int32_t dtype, const char* p, int64_t n) {
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(p);
   if (dtype == LANES_F32) return LoadN(reinterpret_cast<const float*>(p), n);
+  if (dtype == LANES_S8) {
+    int8_t bytes[kLanes] = {};
+    memcpy(bytes, p, static_cast<size_t>(n));
+    return ToFloat(LoadS8(bytes));
+  }
   return dtype == LANES_BF16 ? LoadBf16N(halves, n) : LoadF16N(halves, n);
 }
 
@@ -30,6 +36,7 @@ inline void StoreAs(int32_t dtype, char* p, F32 value, int64_t n) {
 inline F32 LoadWholeAs(int32_t dtype, const char* p) {
   const uint16_t* halves = reinterpret_cast<const uint16_t*>(p);
   if (dtype == LANES_F32) return Load(reinterpret_cast<const float*>(p));
+  if (dtype == LANES_S8) return ToFloat(LoadS8(reinterpret_cast<const int8_t*>(p)));
   return dtype == LANES_BF16 ? LoadBf16(halves) : LoadF16(halves);
 }
 
@@ -44,7 +51,7 @@ inline void StoreWholeAs(int32_t dtype, char* p, F32 value) {
   }
 }
 
-inline int64_t ElementBytes(int32_t dtype) { return dtype == LANES_F32 ? 4 : 2; }
+inline int64_t ElementBytes(int32_t dtype) { return dtype == LANES_F32 ? 4 : dtype == LANES_S8 ? 1 : 2; }
 
 void Convert(const char* src, int32_t src_dtype, int64_t count, char* dst, int32_t dst_dtype) {
   if (src_dtype == dst_dtype) {
@@ -59,6 +66,15 @@ void Convert(const char* src, int32_t src_dtype, int64_t count, char* dst, int32
   if (i < count) {
     const int64_t n = count - i;
     StoreAs(dst_dtype, dst + i * ElementBytes(dst_dtype), LoadAs(src_dtype, src + i * ElementBytes(src_dtype), n), n);
+  }
+}
+
+// The same from int8 elements, each times its scale.
+void ConvertScaled(const char* src, int64_t count, const float* scales, int64_t scale_stride, char* dst, int32_t dst_dtype) {
+  for (int64_t i = 0; i < count; i += kLanes) {
+    const int64_t n = count - i < kLanes ? count - i : kLanes;
+    const F32 scale = scale_stride == 0 ? Set(scales[0]) : LoadN(scales + i, n);
+    StoreAs(dst_dtype, dst + i * ElementBytes(dst_dtype), Mul(LoadAs(LANES_S8, src + i, n), scale), n);
   }
 }
 
@@ -108,8 +124,12 @@ void PackRows(const WeightPackArgs& args, const LaneRange& lanes) {
   for (int64_t c = 0; c < args.col_count; c += kTileCols) {
     const int64_t cols = args.col_count - c < kTileCols ? args.col_count - c : kTileCols;
     for (int64_t lane = 0; lane < lanes.last - lanes.first; ++lane) {
-      Convert(args.src + ((lanes.src_row + lane) * args.col_count + c) * src_bytes, args.src_dtype, cols,
-              tile + lane * kTileCols * 4, dtype);
+      const char* src = args.src + ((lanes.src_row + lane) * args.col_count + c) * src_bytes;
+      if (args.src_dtype == LANES_S8) {
+        ConvertScaled(src, cols, args.scales + lanes.src_row + lane, 0, tile + lane * kTileCols * 4, dtype);
+      } else {
+        Convert(src, args.src_dtype, cols, tile + lane * kTileCols * 4, dtype);
+      }
     }
     const int64_t to = args.col_begin + c;
     if (dtype == LANES_F32) {
@@ -122,8 +142,15 @@ void PackRows(const WeightPackArgs& args, const LaneRange& lanes) {
   }
 }
 
-const char* TransposedRun(const WeightPackArgs& args, const LaneRange& lanes, int64_t c) {
-  return args.src + (c * args.row_count + lanes.src_row) * ElementBytes(args.src_dtype);
+// Column c of the lanes, which stands together in a transposed source.
+void ConvertTransposedRun(const WeightPackArgs& args, const LaneRange& lanes, int64_t c, char* dst) {
+  const char* src = args.src + (c * args.row_count + lanes.src_row) * ElementBytes(args.src_dtype);
+  const int64_t count = lanes.last - lanes.first;
+  if (args.src_dtype == LANES_S8) {
+    ConvertScaled(src, count, args.scales + lanes.src_row, 1, dst, args.weight.dtype);
+  } else {
+    Convert(src, args.src_dtype, count, dst, args.weight.dtype);
+  }
 }
 
 void PackTransposedBf16(const WeightPackArgs& args, const LaneRange& lanes) {
@@ -131,13 +158,13 @@ void PackTransposedBf16(const WeightPackArgs& args, const LaneRange& lanes) {
   alignas(64) uint16_t even[kPanelRows], odd[kPanelRows];
   for (int64_t c = 0; c < args.col_count;) {
     const int64_t col = args.col_begin + c;
-    Convert(TransposedRun(args, lanes, c), args.src_dtype, count, reinterpret_cast<char*>(even), LANES_BF16);
+    ConvertTransposedRun(args, lanes, c, reinterpret_cast<char*>(even));
     if (col % 2 != 0 || c + 1 == args.col_count) {
       for (int64_t lane = 0; lane < count; ++lane) StoreBf16Element(lanes, lanes.first + lane, col, even[lane]);
       c += 1;
       continue;
     }
-    Convert(TransposedRun(args, lanes, c + 1), args.src_dtype, count, reinterpret_cast<char*>(odd), LANES_BF16);
+    ConvertTransposedRun(args, lanes, c + 1, reinterpret_cast<char*>(odd));
     uint32_t* out = reinterpret_cast<uint32_t*>(lanes.panel) + col / 2 * lanes.width + lanes.first;
     for (int64_t lane = 0; lane < count; ++lane) out[lane] = even[lane] | static_cast<uint32_t>(odd[lane]) << 16;
     c += 2;
@@ -152,9 +179,19 @@ void PackTransposed(const WeightPackArgs& args, const LaneRange& lanes) {
   }
   for (int64_t c = 0; c < args.col_count; ++c) {
     char* out = lanes.panel + ((args.col_begin + c) * lanes.width + lanes.first) * ElementBytes(dtype);
-    Convert(TransposedRun(args, lanes, c), args.src_dtype, lanes.last - lanes.first, out, dtype);
+    ConvertTransposedRun(args, lanes, c, out);
   }
 }
+
+}  // namespace
+}  // namespace LANES_ISA
+}  // namespace lanes
+
+#include "cpu/weight/weight_s8-inl.h"
+
+namespace lanes {
+namespace LANES_ISA {
+namespace {
 
 void WeightPack(OpContext& context, const WeightPackArgs& args) {
   const WeightView& w = args.weight;
@@ -167,7 +204,9 @@ void WeightPack(OpContext& context, const WeightPackArgs& args) {
       const int64_t to = row_end < base + kPanelRows ? row_end : base + kPanelRows;
       const LaneRange lanes = {from - base, to - base, from - args.row_begin, w.data + PanelOffset(w, panel),
                                PanelWidth(w, panel)};
-      if (args.transposed) {
+      if (w.dtype == LANES_S8) {
+        PackS8(args, lanes);
+      } else if (args.transposed) {
         PackTransposed(args, lanes);
       } else {
         PackRows(args, lanes);
