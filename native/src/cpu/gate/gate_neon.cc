@@ -1,4 +1,5 @@
 #define LANES_ISA neon
 #include "cpu/simd/simd_neon-inl.h"
 #include "cpu/simd/math-inl.h"
+#include "cpu/simd/quantize-inl.h"
 #include "cpu/gate/gate-inl.h"

@@ -10,6 +10,8 @@ void LinearRunDot(OpContext& context, const LinearArgs& args);
 }
 namespace neon {
 
+void LinearS8Run(OpContext& context, const LinearArgs& args);
+
 extern const LinearKernel linear_kernel;
 const LinearKernel linear_kernel = {[] { return CpuFeatures().neon_bf16 != 0; },
                                     [](OpContext& context, const LinearArgs& args) {
@@ -18,7 +20,8 @@ const LinearKernel linear_kernel = {[] { return CpuFeatures().neon_bf16 != 0; },
                                       } else {
                                         LinearRun(context, args);
                                       }
-                                    }};
+                                    },
+                                    LinearS8Run};
 
 }  // namespace neon
 }  // namespace lanes

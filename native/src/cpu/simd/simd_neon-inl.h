@@ -81,6 +81,7 @@ static inline void StoreI(int32_t* p, I32 a) { vst1q_s32(p, a.v); }
 static inline I32 AddI(I32 a, I32 b) { return {vaddq_s32(a.v, b.v)}; }
 static inline I32 SubI(I32 a, I32 b) { return {vsubq_s32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {vandq_s32(a.v, b.v)}; }
+static inline I32 MaxI(I32 a, I32 b) { return {vmaxq_s32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {vcltq_s32(a.v, b.v)}; }
 template <int kBits>
 static inline I32 ShiftLeft(I32 a) { return {vshlq_n_s32(a.v, kBits)}; }
@@ -104,6 +105,25 @@ static inline float ReduceMax(F32 a) {
   const F32 pair = Max(a, {vextq_f32(a.v, a.v, 2)});
   return First(Max(pair, SwapNeighbours(pair)));
 }
+
+static inline I32 LoadS8(const int8_t* p) {
+  int32_t four;
+  __builtin_memcpy(&four, p, sizeof four);
+  return {vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(four)))))};
+}
+static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
+  const int16x4_t halves = vmovn_s32(a.v);
+  const int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
+  __builtin_memcpy(p, &bytes, static_cast<size_t>(n));
+}
+static inline void StoreS8(int8_t* p, I32 a) { StoreS8N(p, a, kLanes); }
+static inline I32 EvenS8(I32 a) { return {vreinterpretq_s32_s16(vshrq_n_s16(vshlq_n_s16(vreinterpretq_s16_s32(a.v), 8), 8))}; }
+static inline I32 OddS8(I32 a) { return {vreinterpretq_s32_s16(vshrq_n_s16(vreinterpretq_s16_s32(a.v), 8))}; }
+static inline I32 DotS16(I32 a, I32 b, I32 sum) {
+  const int16x8_t x = vreinterpretq_s16_s32(a.v), y = vreinterpretq_s16_s32(b.v);
+  return {vaddq_s32(sum.v, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)))};
+}
+#define LANES_HAS_S8_DOT 0
 
 static inline uint16x4_t LoadHalvesN(const uint16_t* p, int64_t n) {
   if (n >= kLanes) return vld1_u16(p);
