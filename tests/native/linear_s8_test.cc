@@ -1,10 +1,21 @@
 // lanes_linear with int8 weights. What is expected here is not a bound but bits: integer sums, and an epilogue in a fixed order.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
+#include "core/cpu_features.h"
+#include "core/runtime.h"
 #include "cpu/scalar.h"
+#include "ops/linear.h"
+#include "ops/weight_storage.h"
 #include "support/quantized.h"
+
+#if defined(LANES_HAVE_AVX512)
+namespace lanes::avx512 {
+void LinearS8Run(OpContext& context, const LinearArgs& args);
+}
+#endif
 
 namespace lanes_test {
 namespace {
@@ -282,6 +293,32 @@ TEST_P(LinearS8Test, ZeroNanAndInfinityStayInTheirRows) {
     }
   }
 }
+
+#if defined(LANES_HAVE_AVX512)
+// What CPUs with AVX-512 but without its int8 dot products run, which this one may never choose.
+TEST(LinearS8WithoutDotProducts, EqualsTheDefinition) {
+  if (!lanes::CpuFeatures().avx512) GTEST_SKIP() << "no AVX-512 here";
+  const RuntimePtr runtime = MakeRuntime(LANES_ISA_AVX512, 1);
+  lanes::OpContext context(2);
+  for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 70, 601}, {7, 33, 2051}, {29, 130, 64}, {13, 17, 70000}}) {
+    Problem p = MakeProblem(m, n, k, Input::kQuantized, "b", LANES_ACTIVATION_NONE, 8);
+    if (k > 60000) std::fill(p.xq.q.begin(), p.xq.q.end(), -128), std::fill(p.weight.q.begin(), p.weight.q.end(), -128);
+    const WeightPtr weight = MakeWeight(runtime.get(), p.weight);
+    std::vector<float> y(m * n);
+    lanes::LinearArgs args = {};
+    args.weight = weight->view;
+    args.m = m;
+    args.bias = p.bias.data();
+    args.y = y.data();
+    args.y_stride = n;
+    args.xq = p.xq.q.data();
+    args.xq_stride = k;
+    args.x_scale = p.xq.scale.data();
+    lanes::avx512::LinearS8Run(context, args);
+    CheckResult(p, y, "k " + std::to_string(k));
+  }
+}
+#endif
 
 TEST_P(LinearS8Test, ArgumentsAreChecked) {
   const RuntimePtr runtime = MakeRuntime(isa(), 1);

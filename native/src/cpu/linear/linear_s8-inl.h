@@ -1,8 +1,8 @@
-// y = residual + activation(x * weight^T + bias) with int8 rows and an s8 weight. Include after the SIMD layer, its math,
-// transposition and quantization.
+// y = residual + activation(x * weight^T + bias) with int8 rows and an s8 weight. Include after the SIMD layer, its math and
+// quantization.
 //
-// The way of linear-inl.h: rows in tiles of kTileRows, packed so that a step of four k is one unit of 32 bits for each row; a
-// task takes one panel and a group of tiles, block by block of k. Float rows are quantized on the way into their tiles.
+// The way of linear-inl.h: rows are copied line by line into tiles, and quantized on the way where they are floats; a task takes
+// one panel and a group of tiles, block by block of k. A step is four k, which a 32-bit unit of a row holds.
 //
 // Sums are integers, so their order is free and nothing is rounded before the epilogue. 32 bits hold every sum over
 // kSafeSteps; deeper weights add up their blocks' sums in 64 bits.
@@ -23,67 +23,69 @@ constexpr int64_t kTileRows = 6;
 constexpr int64_t kStepDepth = 4;
 // 255 * 128 * 4 * kSafeSteps < 2^31.
 constexpr int64_t kSafeSteps = 16384;
+// Steps whose units of one row lie together in packed rows.
+constexpr int64_t kLineSteps = 16;
 // A panel's block: stays in the second-level cache while the tiles pass.
 constexpr int64_t kBlockSteps = 512;
 // The same for few tiles, where reading the panel takes longer than multiplying: in small bites the two go side by side.
 constexpr int64_t kFewTiles = 4, kSmallBlockSteps = 64;
-// Rows that one task sums at most.
-constexpr int64_t kGroupRows = 510;
-// Rows packed at a time; each pass reads all weights.
-constexpr int64_t kPassRows = 1020;
+// Rows whose sums one task parks at most, and tiles that share a block at least.
+constexpr int64_t kGroupRows = 510, kGroupTiles = 10;
+// Rows packed at a time, at most; each pass reads all weights.
+constexpr int64_t kPassRows = 2040;
 // Steps between two rounds of prefetches.
-constexpr int64_t kStrip = 4;
-// A single tile streams the panel: this far ahead.
-constexpr int64_t kStreamAhead = 4096;
+constexpr int64_t kPrefetchSteps = 4;
 
 // ---- How one step multiplies ----------------------------------------------------------------------------------------------
 //
-// kUnits: units of a row in a step of packed rows, those of all rows for the first, then for the second.
+// kLineUnits: 32-bit units of a row's line. Those of row i for a step are at a[i * kLineUnits].
 // kBias: what is added to each element of x; it comes off again in the epilogue, with the sums of the weight's rows.
 
 #if LANES_HAS_S8_DOT
 struct Product {
-  static constexpr int kUnits = 1;
+  static constexpr int64_t kLineUnits = kLineSteps;
   static constexpr int32_t kBias = LANES_S8_DOT_BIAS;
   template <int kRows, int kVectors>
   LANES_INLINE void Step(const int32_t* a, const char* b, I32 (&sum)[kRows][kVectors]) {
     I32 w[kVectors];
     for (int v = 0; v < kVectors; ++v) w[v] = LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes);
     for (int i = 0; i < kRows; ++i) {
-      const I32 x = SetI(a[i]);
+      const I32 x = SetI(a[i * kLineUnits]);
       for (int v = 0; v < kVectors; ++v) sum[i][v] = DotS8(x, w[v], sum[i][v]);
     }
   }
-  // 128 turns the sign bit.
-  LANES_INLINE void PackUnit(int32_t unit, int32_t* out, int64_t) {
-    out[0] = kBias == 0 ? unit : static_cast<int32_t>(static_cast<uint32_t>(unit) ^ 0x80808080u);
+  // `bytes`: kLineSteps * kStepDepth of a row. The bias of 128 turns their sign bits.
+  LANES_INLINE void PackLine(const int8_t* bytes, int32_t* line) {
+    const I32 bias = SetI(static_cast<int32_t>(kBias * 0x01010101u));
+    for (int64_t u = 0; u < kLineSteps; u += kLanes) StoreI(line + u, XorI(LoadI(reinterpret_cast<const int32_t*>(bytes) + u), bias));
   }
 };
 #else
 // Pairs of 16 bits. Bytes times bytes in pairs, which would be half the work, saturate.
 struct Product {
-  static constexpr int kUnits = 2;
+  static constexpr int64_t kLineUnits = 2 * kLineSteps;
   static constexpr int32_t kBias = 0;
   template <int kRows, int kVectors>
   LANES_INLINE void Step(const int32_t* a, const char* b, I32 (&sum)[kRows][kVectors]) {
     I32 w[kVectors];
     for (int v = 0; v < kVectors; ++v) w[v] = EvenS8(LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes));
     for (int i = 0; i < kRows; ++i) {
-      const I32 x = SetI(a[i]);
+      const I32 x = SetI(a[i * kLineUnits]);
       for (int v = 0; v < kVectors; ++v) sum[i][v] = DotS16(x, w[v], sum[i][v]);
     }
     for (int v = 0; v < kVectors; ++v) w[v] = OddS8(LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes));
     for (int i = 0; i < kRows; ++i) {
-      const I32 x = SetI(a[kRows + i]);
+      const I32 x = SetI(a[i * kLineUnits + kLineSteps]);
       for (int v = 0; v < kVectors; ++v) sum[i][v] = DotS16(x, w[v], sum[i][v]);
     }
   }
-  // Bytes 0 and 2, then 1 and 3, as 16 bits each.
-  LANES_INLINE void PackUnit(int32_t unit, int32_t* out, int64_t rows) {
-    const uint32_t u = static_cast<uint32_t>(unit);
-    const auto widen = [](uint32_t byte) { return static_cast<uint32_t>(static_cast<uint16_t>(static_cast<int8_t>(byte))); };
-    out[0] = static_cast<int32_t>(widen(u) | widen(u >> 16) << 16);
-    out[rows] = static_cast<int32_t>(widen(u >> 8) | widen(u >> 24) << 16);
+  // Even bytes, then odd ones, as pairs of 16 bits.
+  LANES_INLINE void PackLine(const int8_t* bytes, int32_t* line) {
+    for (int64_t u = 0; u < kLineSteps; u += kLanes) {
+      const I32 units = LoadI(reinterpret_cast<const int32_t*>(bytes) + u);
+      StoreI(line + u, EvenS8(units));
+      StoreI(line + kLineSteps + u, OddS8(units));
+    }
   }
 };
 #endif
@@ -98,7 +100,7 @@ struct TileArgs {
   bool resume;         // sums hold those of earlier blocks
   int32_t* sums;       // [kRows, kPanelRows]
   const char* prefetch;
-  int64_t prefetch_lines;  // per strip
+  int64_t prefetch_lines;  // every kPrefetchSteps
 };
 
 template <int kRows, int kVectors>
@@ -114,19 +116,21 @@ void Tile(const TileArgs& t) {
   const char* prefetch = t.prefetch;
   const int64_t step_bytes = t.step_bytes;
   int64_t left = t.steps;
-  for (; left >= kStrip; left -= kStrip) {
-    for (int64_t line = 0; line < t.prefetch_lines; ++line) Prefetch(prefetch + line * 64);
-    prefetch += t.prefetch_lines * 64;
+  for (; left >= kLineSteps; left -= kLineSteps) {
+    for (int part = 0; part < kLineSteps; part += kPrefetchSteps) {
+      for (int64_t line = 0; line < t.prefetch_lines; ++line) PrefetchL2(prefetch + line * 64);
+      prefetch += t.prefetch_lines * 64;
 #pragma GCC unroll 4
-    for (int i = 0; i < kStrip; ++i) {
-      Product::Step<kRows, kVectors>(a, b, sum);
-      a += kRows * Product::kUnits;
-      b += step_bytes;
+      for (int i = 0; i < kPrefetchSteps; ++i) {
+        Product::Step<kRows, kVectors>(a + part + i, b, sum);
+        b += step_bytes;
+      }
     }
+    a += kRows * Product::kLineUnits;
   }
   for (; left > 0; --left) {
     Product::Step<kRows, kVectors>(a, b, sum);
-    a += kRows * Product::kUnits;
+    ++a;
     b += step_bytes;
   }
 #pragma GCC unroll 8
@@ -225,30 +229,42 @@ struct Tiling {
   int64_t Begin(int64_t tile) const { return rows * tile / tiles; }
 };
 
-// 8 units of a row of k bytes, from `unit` on; what lies behind its end is 0.
-inline Octet LoadUnits(const int8_t* q, int64_t k, int64_t unit) {
-  const int64_t begin = unit * kStepDepth, left = k - begin;
-  if (left >= kOctet * kStepDepth) return LoadOctet(reinterpret_cast<const float*>(q + begin));
-  alignas(32) float units[kOctet] = {};
-  if (left > 0) memcpy(units, q + begin, static_cast<size_t>(left));
-  return LoadOctet(units);
-}
-
-// Units [begin, begin + count) of `rows` rows of k bytes, to a[unit][row].
-void PackTile(const int8_t* const* q, int64_t rows, int64_t k, int64_t begin, int64_t count, int32_t* a) {
-  static_assert(kTileRows <= kOctet, "a tile's rows are transposed at once");
-  for (int64_t done = 0; done < count; done += kOctet) {
-    Octet units[kOctet];
-    for (int64_t i = 0; i < kOctet; ++i) units[i] = LoadUnits(q[i < rows ? i : 0], k, begin + done);
-    Transpose(units);
-    for (int64_t u = 0; u < kOctet && done + u < count; ++u) {
-      alignas(32) float lane[kOctet];
-      StoreOctet(lane, units[u]);
-      int32_t* out = a + (done + u) * rows * Product::kUnits;
-      for (int64_t i = 0; i < rows; ++i) Product::PackUnit(__builtin_bit_cast(int32_t, lane[i]), out + i, rows);
+// A row on its way into lines: int8 as it is, or floats that become int8.
+class RowSource {
+ public:
+  RowSource(const LinearArgs& args, int64_t row) : k_(args.weight.cols) {
+    if (args.xq != nullptr) {
+      q_ = args.xq + row * args.xq_stride;
+      scale_ = args.x_scale[row];
+    } else {
+      x_ = args.x + row * args.x_stride;
+      quantizer_ = RowQuantizer(QuantizationOfActivations(args.input_scale), LargestOf(x_, k_));
+      scale_ = quantizer_.scale();
     }
   }
-}
+
+  float scale() const { return scale_; }
+
+  // `wanted` elements from `begin` on, with 0 behind the row's end; `buffer` takes them where they are not int8 already.
+  const int8_t* Get(int64_t begin, int64_t wanted, int8_t* buffer) const {
+    const int64_t count = k_ - begin < wanted ? k_ - begin : wanted;
+    if (q_ != nullptr && count == wanted) return q_ + begin;
+    if (count < wanted) memset(buffer + count, 0, static_cast<size_t>(wanted - count));
+    if (q_ != nullptr) {
+      memcpy(buffer, q_ + begin, static_cast<size_t>(count));
+    } else {
+      quantizer_.ConvertRow(x_ + begin, count, buffer);
+    }
+    return buffer;
+  }
+
+ private:
+  int64_t k_;
+  const int8_t* q_ = nullptr;
+  const float* x_ = nullptr;
+  RowQuantizer quantizer_;
+  float scale_;
+};
 
 class Pass {
  public:
@@ -256,33 +272,36 @@ class Pass {
       : context_(context), args_(args), row_(row), tiling_{rows, (rows + kTileRows - 1) / kTileRows},
         steps_((args.weight.cols + kStepDepth - 1) / kStepDepth), deep_(steps_ > kSafeSteps) {
     // A lone tile that keeps the panel's whole width in registers reads it once, so there is nothing to keep in a cache.
-    const bool streams = tiling_.tiles == 1 && UnitsInRegisters(static_cast<int>(rows)) == kWidths;
-    block_steps_ = streams ? kSafeSteps : tiling_.tiles <= kFewTiles ? kSmallBlockSteps : kBlockSteps;
+    streams_ = tiling_.tiles == 1 && UnitsInRegisters(static_cast<int>(rows)) == kWidths;
+    block_steps_ = streams_ ? kSafeSteps : tiling_.tiles <= kFewTiles ? kSmallBlockSteps : kBlockSteps;
     if (block_steps_ > steps_) block_steps_ = steps_;
   }
 
   void Run() {
     const int64_t panels = PanelCount(args_.weight), workers = Workers(context_);
-    // Tasks enough for all workers, but no smaller than makes reading a block worth it.
-    int64_t groups = (tiling_.rows + kGroupRows - 1) / kGroupRows;
-    while (panels * groups < 4 * workers && tiling_.tiles / (groups + 1) >= 12) ++groups;
+    // A group of tiles for each worker, who has packed its rows and has them in its caches; no smaller than makes reading a block
+    // worth it, nor larger than its sums may be.
+    const bool parks = steps_ > block_steps_;
+    int64_t groups = tiling_.tiles / kGroupTiles < workers ? tiling_.tiles / kGroupTiles : workers;
+    if (groups == 0) groups = 1;
+    if (parks && tiling_.rows > groups * kGroupRows) groups = (tiling_.rows + kGroupRows - 1) / kGroupRows;
     const int64_t group_rows = (tiling_.tiles / groups + 1) * kTileRows;
     // Sums of a tile that one block completes are used at once.
-    const int64_t kept_rows = steps_ > block_steps_ ? group_rows : kTileRows;
+    const int64_t kept_rows = parks ? group_rows : kTileRows;
     sums_per_worker_ = kept_rows * kPanelRows;
     Allocate(workers);
 
     // Waking threads costs some microseconds: what takes less is done here.
     const int64_t pack_grain = tiling_.rows * steps_ < (1 << 13) ? tiling_.tiles : 1;
-    ParallelFor(context_, tiling_.tiles, pack_grain, [&](int64_t begin, int64_t end, int worker) {
-      for (int64_t tile = begin; tile < end; ++tile) Pack(tile, worker);
+    ParallelFor(context_, tiling_.tiles, pack_grain, [&](int64_t begin, int64_t end, int) {
+      for (int64_t tile = begin; tile < end; ++tile) Pack(tile);
     });
     const int64_t work = tiling_.tiles * panels * (steps_ + 32);
     const int64_t grain = work < 4096 ? panels * groups : 1;
     ParallelFor(context_, panels * groups, grain, [&](int64_t begin, int64_t end, int worker) {
       for (int64_t task = begin; task < end; ++task) {
-        const int64_t group = task % groups;
-        Task(task / groups, tiling_.tiles * group / groups, tiling_.tiles * (group + 1) / groups, worker);
+        const int64_t group = task / panels;
+        Task(task % panels, tiling_.tiles * group / groups, tiling_.tiles * (group + 1) / groups, worker);
       }
     });
   }
@@ -290,36 +309,35 @@ class Pass {
  private:
   void Allocate(int64_t workers) {
     const auto whole = [](int64_t bytes) { return (bytes + 63) / 64 * 64; };
-    const int64_t a_bytes = whole(tiling_.rows * steps_ * Product::kUnits * 4);
+    int64_t lines = 0;
+    for (int64_t step = 0; step < steps_; step += block_steps_) lines += BlockLines(step);
+    const int64_t a_bytes = tiling_.rows * lines * Product::kLineUnits * 4;
     const int64_t scale_bytes = whole(tiling_.rows * 4);
     const int64_t sum_bytes = workers * sums_per_worker_ * 4;
     const int64_t deep_bytes = deep_ ? workers * sums_per_worker_ * 8 : 0;
-    row_bytes_ = args_.xq == nullptr ? whole(args_.weight.cols) : 0;
-    const int64_t rows_bytes = workers * kTileRows * row_bytes_;
-    char* memory = static_cast<char*>(Scratch(context_, a_bytes + scale_bytes + sum_bytes + deep_bytes + rows_bytes));
+    char* memory = static_cast<char*>(Scratch(context_, a_bytes + scale_bytes + sum_bytes + deep_bytes));
     a_ = reinterpret_cast<int32_t*>(memory);
     x_scale_ = reinterpret_cast<float*>(memory + a_bytes);
     sums_ = reinterpret_cast<int32_t*>(memory + a_bytes + scale_bytes);
     deep_sums_ = reinterpret_cast<int64_t*>(memory + a_bytes + scale_bytes + sum_bytes);
-    quantized_ = reinterpret_cast<int8_t*>(memory + a_bytes + scale_bytes + sum_bytes + deep_bytes);
   }
 
-  void Pack(int64_t tile, int worker) {
-    const int64_t first = tiling_.Begin(tile), rows = tiling_.Begin(tile + 1) - first, k = args_.weight.cols;
-    const int8_t* q[kTileRows];
+  void Pack(int64_t tile) {
+    const int64_t first = tiling_.Begin(tile), rows = tiling_.Begin(tile + 1) - first;
+    constexpr int64_t kLineBytes = kLineSteps * kStepDepth, kChunkLines = 16;
+    alignas(64) int8_t buffer[kChunkLines * kLineBytes];
     for (int64_t i = 0; i < rows; ++i) {
-      const int64_t row = row_ + first + i;
-      if (args_.xq != nullptr) {
-        q[i] = args_.xq + row * args_.xq_stride;
-        x_scale_[first + i] = args_.x_scale[row];
-      } else {
-        int8_t* buffer = quantized_ + (worker * kTileRows + i) * row_bytes_;
-        x_scale_[first + i] = QuantizeRow(QuantizationOfActivations(args_.input_scale), args_.x + row * args_.x_stride, k, buffer);
-        q[i] = buffer;
+      const RowSource source(args_, row_ + first + i);
+      x_scale_[first + i] = source.scale();
+      for (int64_t step = 0; step < steps_; step += block_steps_) {
+        int32_t* line = TileData(step, first) + i * Product::kLineUnits;
+        const int64_t lines = BlockLines(step);
+        for (int64_t done = 0; done < lines; done += kChunkLines) {
+          const int64_t count = lines - done < kChunkLines ? lines - done : kChunkLines;
+          const int8_t* q = source.Get(step * kStepDepth + done * kLineBytes, count * kLineBytes, buffer);
+          for (int64_t l = 0; l < count; ++l, line += rows * Product::kLineUnits) Product::PackLine(q + l * kLineBytes, line);
+        }
       }
-    }
-    for (int64_t step = 0; step < steps_; step += block_steps_) {
-      PackTile(q, rows, k, step, BlockSteps(step), TileData(step, first));
     }
   }
 
@@ -368,22 +386,19 @@ class Pass {
 
   int64_t BlockSteps(int64_t step) const { return steps_ - step < block_steps_ ? steps_ - step : block_steps_; }
 
+  // The last line of a block may hold fewer steps; its rest is not multiplied.
+  int64_t BlockLines(int64_t step) const { return (BlockSteps(step) + kLineSteps - 1) / kLineSteps; }
+
   // Packed rows: block after block, and in a block tile after tile, so that a task reads on where it stopped.
   int32_t* TileData(int64_t step, int64_t first_row) const {
-    return a_ + (step * tiling_.rows + first_row * BlockSteps(step)) * Product::kUnits;
+    return a_ + (step / kLineSteps * tiling_.rows + first_row * BlockLines(step)) * Product::kLineUnits;
   }
 
-  // One tile: the block itself, some way ahead. Several: each fetches its part of the next block.
-  static void SetPrefetch(TileArgs* t, int64_t tile, int64_t tiles) {
-    const int64_t strip_lines = kStrip * t->step_bytes / 64;
-    if (tiles == 1) {
-      t->prefetch = t->b + kStreamAhead;
-      t->prefetch_lines = strip_lines;
-    } else {
-      const int64_t parts = tiles < strip_lines ? tiles : strip_lines;
-      t->prefetch_lines = tile < parts ? (strip_lines + parts - 1) / parts : 0;
-      t->prefetch = t->b + t->steps * t->step_bytes + tile * t->prefetch_lines * (t->steps / kStrip) * 64;
-    }
+  // Each tile fetches its part of the next block. One that streams fetches nothing: the processor sees what comes.
+  void SetPrefetch(TileArgs* t, int64_t tile, int64_t tiles) const {
+    const int64_t lines = kPrefetchSteps * t->step_bytes / 64, parts = tiles < lines ? tiles : lines;
+    t->prefetch_lines = streams_ || tile >= parts ? 0 : (lines + parts - 1) / parts;
+    t->prefetch = t->b + t->steps * t->step_bytes + tile * t->prefetch_lines * (t->steps / kPrefetchSteps) * 64;
   }
 
   OpContext& context_;
@@ -393,22 +408,24 @@ class Pass {
   const int64_t steps_;
   const bool deep_;  // one block's sums fit 32 bits, all blocks' may not
   int64_t block_steps_;
+  bool streams_;  // one tile holds all rows and the whole width of a panel
   int64_t sums_per_worker_;
-  int64_t row_bytes_;
   int32_t* a_;
-  float* x_scale_;       // [rows]
-  int32_t* sums_;        // [workers, sums_per_worker_]
-  int64_t* deep_sums_;   // likewise
-  int8_t* quantized_;    // [workers, kTileRows, row_bytes_]
+  float* x_scale_;      // [rows]
+  int32_t* sums_;       // [workers, sums_per_worker_]
+  int64_t* deep_sums_;  // likewise
 };
 
 }  // namespace
 
 void LinearS8Run(OpContext& context, const LinearArgs& args);
 void LinearS8Run(OpContext& context, const LinearArgs& args) {
-  for (int64_t row = 0; row < args.m; row += kPassRows) {
-    const int64_t rows = args.m - row < kPassRows ? args.m - row : kPassRows;
-    Pass(context, args, row, rows).Run();
+  const int64_t passes = (args.m + kPassRows - 1) / kPassRows;
+  int64_t row = 0;
+  for (int64_t pass = 1; pass <= passes; ++pass) {
+    const int64_t end = args.m * pass / passes;
+    Pass(context, args, row, end - row).Run();
+    row = end;
   }
 }
 

@@ -41,13 +41,22 @@ class RowQuantizer {
     const F32 ratio = Div(x, Set(scale_));
     return ToInt(Min(Max(ratio, Set(lowest_)), Set(127.0f)));
   }
+  // n elements of a row, which may be all zeros.
+  void ConvertRow(const float* x, int64_t n, int8_t* q) const {
+    if (zero()) {
+      memset(q, 0, static_cast<size_t>(n));
+      return;
+    }
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) StoreS8(q + i, Convert(Load(x + i)));
+    if (i < n) StoreS8N(q + i, Convert(LoadN(x + i, n - i)), n - i);
+  }
 
  private:
   float scale_ = 0, lowest_ = 0;
 };
 
-// A row of n floats; returns its scale.
-static inline float QuantizeRow(const Quantization& how, const float* x, int64_t n, int8_t* q) {
+static inline Largest LargestOf(const float* x, int64_t n) {
   Largest largest[4];
   int64_t i = 0;
   for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
@@ -55,13 +64,13 @@ static inline float QuantizeRow(const Quantization& how, const float* x, int64_t
   }
   for (; i < n; i += kLanes) largest[0].See(LoadN(x + i, n - i < kLanes ? n - i : kLanes));
   for (int s = 1; s < 4; ++s) largest[0].Join(largest[s]);
-  const RowQuantizer quantizer(how, largest[0]);
-  if (quantizer.zero()) {
-    memset(q, 0, static_cast<size_t>(n));
-    return quantizer.scale();
-  }
-  for (i = 0; i + kLanes <= n; i += kLanes) StoreS8(q + i, quantizer.Convert(Load(x + i)));
-  if (i < n) StoreS8N(q + i, quantizer.Convert(LoadN(x + i, n - i)), n - i);
+  return largest[0];
+}
+
+// A row of n floats; returns its scale.
+static inline float QuantizeRow(const Quantization& how, const float* x, int64_t n, int8_t* q) {
+  const RowQuantizer quantizer(how, LargestOf(x, n));
+  quantizer.ConvertRow(x, n, q);
   return quantizer.scale();
 }
 

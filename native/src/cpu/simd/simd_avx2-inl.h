@@ -77,6 +77,7 @@ static inline void StoreI(int32_t* p, I32 a) { _mm256_storeu_si256(reinterpret_c
 static inline I32 AddI(I32 a, I32 b) { return {_mm256_add_epi32(a.v, b.v)}; }
 static inline I32 SubI(I32 a, I32 b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {_mm256_and_si256(a.v, b.v)}; }
+static inline I32 XorI(I32 a, I32 b) { return {_mm256_xor_si256(a.v, b.v)}; }
 static inline I32 MaxI(I32 a, I32 b) { return {_mm256_max_epi32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.v, a.v))}; }
 template <int kBits>

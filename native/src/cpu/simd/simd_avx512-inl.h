@@ -65,6 +65,7 @@ static inline void StoreI(int32_t* p, I32 a) { _mm512_storeu_si512(p, a.v); }
 static inline I32 AddI(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 static inline I32 SubI(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
+static inline I32 XorI(I32 a, I32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
 static inline I32 MaxI(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
 template <int kBits>

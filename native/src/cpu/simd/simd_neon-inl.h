@@ -81,6 +81,7 @@ static inline void StoreI(int32_t* p, I32 a) { vst1q_s32(p, a.v); }
 static inline I32 AddI(I32 a, I32 b) { return {vaddq_s32(a.v, b.v)}; }
 static inline I32 SubI(I32 a, I32 b) { return {vsubq_s32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {vandq_s32(a.v, b.v)}; }
+static inline I32 XorI(I32 a, I32 b) { return {veorq_s32(a.v, b.v)}; }
 static inline I32 MaxI(I32 a, I32 b) { return {vmaxq_s32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {vcltq_s32(a.v, b.v)}; }
 template <int kBits>
@@ -114,7 +115,7 @@ static inline I32 LoadS8(const int8_t* p) {
 static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
   const int16x4_t halves = vmovn_s32(a.v);
   const int8x8_t bytes = vmovn_s16(vcombine_s16(halves, halves));
-  __builtin_memcpy(p, &bytes, static_cast<size_t>(n));
+  __builtin_memcpy(p, &bytes, static_cast<uint64_t>(n));
 }
 static inline void StoreS8(int8_t* p, I32 a) { StoreS8N(p, a, kLanes); }
 static inline I32 EvenS8(I32 a) { return {vreinterpretq_s32_s16(vshrq_n_s16(vshlq_n_s16(vreinterpretq_s16_s32(a.v), 8), 8))}; }
