@@ -11,7 +11,7 @@
 #include "ops/weight_storage.h"
 #include "support/quantized.h"
 
-#if defined(LANES_HAVE_AVX512)
+#if defined(__x86_64__)
 namespace lanes::avx512 {
 void LinearS8Run(OpContext& context, const LinearArgs& args);
 }
@@ -294,7 +294,7 @@ TEST_P(LinearS8Test, ZeroNanAndInfinityStayInTheirRows) {
   }
 }
 
-#if defined(LANES_HAVE_AVX512)
+#if defined(__x86_64__)
 // What CPUs with AVX-512 but without its int8 dot products run, which this one may never choose.
 TEST(LinearS8WithoutDotProducts, EqualsTheDefinition) {
   if (!lanes::CpuFeatures().avx512) GTEST_SKIP() << "no AVX-512 here";
