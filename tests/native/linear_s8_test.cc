@@ -298,8 +298,7 @@ TEST_P(LinearS8Test, ZeroNanAndInfinityStayInTheirRows) {
 // What CPUs with AVX-512 but without its int8 dot products run, which this one may never choose.
 TEST(LinearS8WithoutDotProducts, EqualsTheDefinition) {
   if (!lanes::CpuFeatures().avx512) GTEST_SKIP() << "no AVX-512 here";
-  const RuntimePtr runtime = MakeRuntime(LANES_ISA_AVX512, 1);
-  lanes::OpContext context(2);
+  const RuntimePtr runtime = MakeRuntime(LANES_ISA_AVX512, 2);
   for (const auto& [m, n, k] : {std::array<int64_t, 3>{1, 70, 601}, {7, 33, 2051}, {29, 130, 64}, {13, 17, 70000}}) {
     Problem p = MakeProblem(m, n, k, Input::kQuantized, "b", LANES_ACTIVATION_NONE, 8);
     if (k > 60000) std::fill(p.xq.q.begin(), p.xq.q.end(), -128), std::fill(p.weight.q.begin(), p.weight.q.end(), -128);
@@ -314,7 +313,8 @@ TEST(LinearS8WithoutDotProducts, EqualsTheDefinition) {
     args.xq = p.xq.q.data();
     args.xq_stride = k;
     args.x_scale = p.xq.scale.data();
-    lanes::avx512::LinearS8Run(context, args);
+    const lanes::Turn turn(*runtime, lanes::OpId::linear);
+    lanes::avx512::LinearS8Run(turn.context(), args);
     CheckResult(p, y, "k " + std::to_string(k));
   }
 }
