@@ -27,8 +27,8 @@ constexpr int kTileRows = 6, kHighTileRows = kLanes == 16 ? 12 : kTileRows;
 constexpr int64_t kLineUnits = 16;
 // Inputs that are summed before their sum joins the others.
 constexpr int64_t kRunDepth = 256;
-// A panel's block, in units of a row: a tile's part of the rows then stays in the first-level cache beside the panel's lines.
-constexpr int64_t kBlockUnits = 256;
+// Units of a tile's rows in a block: 12 KiB, which stay in the first-level cache beside the panel's lines.
+constexpr int64_t kTileUnits = 3072;
 // Rows that one task sums at most; its parked sums take 64 floats for each.
 constexpr int64_t kGroupRows = 512;
 // Rows packed at a time; each pass reads all weights.
@@ -327,7 +327,7 @@ class Pass {
     left_over_ = rows % tiles_;
     tile_width_ = UnitsInRegisters((rows + tiles_ - 1) / tiles_);
     streams_ = tiles_ == 1 && tile_width_ == kWidths;
-    block_steps_ = streams_ ? steps_ : kBlockUnits / Weights::kUnits;
+    block_steps_ = streams_ ? steps_ : kBlockSteps;
     if (block_steps_ > steps_ || block_steps_ == 0) block_steps_ = steps_ > 0 ? steps_ : 1;
     row_units_ = 0;
     for (int64_t step = 0; step == 0 || step < steps_; step += block_steps_) row_units_ += BlockUnits(step);
@@ -358,7 +358,8 @@ class Pass {
   }
 
  private:
-  static_assert(kBlockUnits / Weights::kUnits * Weights::kDepth % kRunDepth == 0, "blocks are whole runs");
+  static constexpr int64_t kBlockSteps = kTileUnits / Weights::kMostRows / Weights::kUnits;
+  static_assert(kBlockSteps * Weights::kDepth % kRunDepth == 0, "blocks are whole runs");
 
   void Pack(float* a) {
     // Waking threads costs some microseconds: what takes less is done here.
