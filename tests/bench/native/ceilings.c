@@ -234,6 +234,11 @@ JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_fma(JNIEnv* env, jc
   return has_avx512() ? compute(threads, iterations, fma_avx512, 24 * 16 * 2) : compute(threads, iterations, fma_avx2, 12 * 8 * 2);
 }
 
+JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_fma256(JNIEnv* env, jclass type, jint threads, jlong iterations) {
+  (void)env, (void)type;
+  return compute(threads, iterations, fma_avx2, 12 * 8 * 2);
+}
+
 JNIEXPORT jlong JNICALL Java_dev_lanes_bench_ceiling_Machine_bf16Dot(JNIEnv* env, jclass type, jint threads, jlong iterations) {
   (void)env, (void)type;
   return has_bf16() ? compute(threads, iterations, bf16_avx512, 24 * 32 * 2) : 0;

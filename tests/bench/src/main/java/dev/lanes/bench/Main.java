@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import dev.lanes.bench.attention.AttentionCases;
+import dev.lanes.bench.ceiling.Ceilings;
 import dev.lanes.bench.harness.BenchCase;
 import dev.lanes.bench.harness.CaseRunner;
 import dev.lanes.bench.harness.Effort;
@@ -131,6 +132,7 @@ public final class Main implements Callable<Integer> {
     ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
     ArrayNode figures = mapper.createArrayNode();
     int failed = 0;
+    System.out.println(Ceilings.summary(threads));
     for (BenchCase bench : chosen) {
       try {
         Result result = runner.run(bench);

@@ -1,6 +1,9 @@
 package dev.lanes.bench.ceiling;
 
 import dev.lanes.bench.harness.Contender;
+import dev.lanes.bench.harness.Figure;
+import java.util.Locale;
+import java.util.function.IntFunction;
 import java.util.function.LongSupplier;
 
 /** The ceilings as contenders, so that they are measured in turn with what they bound. */
@@ -15,6 +18,11 @@ public final class Ceilings {
   /** Float32 multiply-adds, GFLOP/s. */
   public static Contender fma(int threads) {
     return compute("fp32 FMA peak", () -> Machine.fma(threads, ITERATIONS));
+  }
+
+  /** Float32 multiply-adds of 256 bits, GFLOP/s. */
+  public static Contender fma256(int threads) {
+    return compute("256-bit FMA peak", () -> Machine.fma256(threads, 3 * ITERATIONS));
   }
 
   /** Bfloat16 dot products, GFLOP/s; float32 multiply-adds where the CPU has none. */
@@ -35,6 +43,36 @@ public final class Ceilings {
   /** Reading memory and writing it in place, both counted, GB/s. Above {@link #read} where the machine does both at once. */
   public static Contender update(int threads) {
     return new MemoryPass(threads, true);
+  }
+
+  /** A line for people: every ceiling with one and with {@code threads} threads, and what this CPU has no instruction for. */
+  public static String summary(int threads) {
+    String[] parts = {
+      "fp32 FMA " + rates(Ceilings::fma, threads) + " GFLOP/s",
+      "256-bit FMA " + rates(Ceilings::fma256, threads) + " GFLOP/s",
+      Machine.hasBf16Dot() ? "bf16 dot " + rates(Ceilings::bf16Dot, threads) + " GFLOP/s" : "no bf16 dot",
+      Machine.hasInt8Dot() ? "int8 dot " + rates(Ceilings::int8Dot, threads) + " GOP/s" : "no 512-bit int8 dot",
+      "read " + rates(Ceilings::read, threads) + " GB/s",
+    };
+    return "ceilings with 1 / " + threads + " threads: " + String.join(", ", parts);
+  }
+
+  private static String rates(IntFunction<Contender> ceiling, int threads) {
+    return String.format(Locale.ROOT, "%.1f / %.1f", rate(ceiling.apply(1)), rate(ceiling.apply(threads)));
+  }
+
+  /** The median of some runs. */
+  private static double rate(Contender ceiling) {
+    try (ceiling) {
+      ceiling.run();
+      double[] rates = new double[5];
+      for (int i = 0; i < rates.length; i++) {
+        long begin = System.nanoTime();
+        ceiling.run();
+        rates[i] = ceiling.work() / ((System.nanoTime() - begin) * 1e-9);
+      }
+      return Figure.of(rates).median();
+    }
   }
 
   /**

@@ -30,6 +30,9 @@ public final class Machine {
   /** Float multiply-adds in registers; returns the operations of all threads, two for each multiply-add. */
   static native long fma(int threads, long iterations);
 
+  /** The same with 256-bit instructions only, as AVX2 has them. */
+  static native long fma256(int threads, long iterations);
+
   /** The same with bfloat16 dot products summed in float32; 0 where {@link #hasBf16Dot} is false. */
   static native long bf16Dot(int threads, long iterations);
 

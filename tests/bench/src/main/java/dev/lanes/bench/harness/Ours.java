@@ -20,9 +20,8 @@ public final class Ours implements Contender {
   private final double work;
   private Runnable op;
 
-  private Ours(double work, int threads) {
+  private Ours(double work, BackendOptions options) {
     this.work = work;
-    BackendOptions options = BackendOptions.defaults().withDevice(BackendOptions.Device.CPU).withThreads(threads);
     backend = own(Backends.open(options));
   }
 
@@ -33,7 +32,17 @@ public final class Ours implements Contender {
    * @param prepare allocates through the {@link Ours} it is given and returns the op
    */
   public static Ours of(double work, int threads, Function<Ours, Runnable> prepare) {
-    Ours ours = new Ours(work, threads);
+    return of(work, options(threads), prepare);
+  }
+
+  /** The options of a native backend on this many threads. */
+  public static BackendOptions options(int threads) {
+    return BackendOptions.defaults().withDevice(BackendOptions.Device.CPU).withThreads(threads);
+  }
+
+  /** The same on a backend with these options. */
+  public static Ours of(double work, BackendOptions options, Function<Ours, Runnable> prepare) {
+    Ours ours = new Ours(work, options);
     try {
       ours.op = prepare.apply(ours);
       return ours;

@@ -1,6 +1,7 @@
 package dev.lanes.bench.kernel;
 
 import dev.lanes.backend.Activation;
+import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.Op;
@@ -19,7 +20,7 @@ import java.util.Locale;
 import java.util.function.Supplier;
 
 /**
- * The linear op as GEMM, in GFLOP/s, and as GEMV (M = 1), in GB/s of weights. Weights are packed before the first turn on both sides.
+ * The linear op as GEMM, in GFLOP/s, and for few rows (M < 16) in GB/s of weights. Weights are packed before the first turn on both sides.
  * Up to {@value #COLD_ROWS} rows they are also cold: turns rotate among more of them than the caches hold, as a model's layers do.
  */
 public final class LinearCases {
@@ -30,30 +31,53 @@ public final class LinearCases {
   };
   private static final int[][] GEMV_SHAPES = {{1, 2048, 2048}, {1, 2048, 5632}};
 
-  /** [m, k] x [n, k]^T with weights of a type. */
-  private record Shape(int m, int k, int n, DType dtype) {
+  /** Rows of a decode batch; in GB/s of weights, as a step should cost no more than a row does. */
+  private static final int[] BATCH_ROWS = {2, 4, 8};
+
+  /** Types of weights and how they are multiplied. */
+  private enum Kind {
+    F32(DType.F32, Compute.EXACT),
+    BF16(DType.BF16, Compute.BF16),
+    BF16EXACT(DType.BF16, Compute.EXACT),
+    F16(DType.F16, Compute.EXACT);
+
+    final DType dtype;
+    final Compute compute;
+
+    Kind(DType dtype, Compute compute) {
+      this.dtype = dtype;
+      this.compute = compute;
+    }
+  }
+
+  /** [m, k] x [n, k]^T. */
+  private record Shape(int m, int k, int n, Kind kind) {
     long weightBytes() {
-      return (long) k * n * dtype.bytes();
+      return (long) k * n * kind.dtype.bytes();
     }
 
     int copies() {
       return m <= COLD_ROWS ? Machine.coldCopies(weightBytes()) : 1;
     }
 
-    /** GB of weights for a single row, else GFLOP. */
+    boolean readsMost() {
+      return m < COLD_ROWS;
+    }
+
+    /** GB of weights for few rows, else GFLOP. */
     double work() {
-      return m == 1 ? 1e-9 * weightBytes() : 2e-9 * m * k * n;
+      return readsMost() ? 1e-9 * weightBytes() : 2e-9 * m * k * n;
     }
 
     String name(int threads) {
-      String type = dtype.name().toLowerCase(Locale.ROOT);
+      String type = kind.name().toLowerCase(Locale.ROOT);
       return m == 1
           ? String.format(Locale.ROOT, "gemv.%s.k%d.n%d.t%d", type, k, n, threads)
           : String.format(Locale.ROOT, "gemm.%s.m%d.k%d.n%d.t%d", type, m, k, n, threads);
     }
 
     String unit() {
-      return m == 1 ? "GB/s" : "GFLOP/s";
+      return readsMost() ? "GB/s" : "GFLOP/s";
     }
   }
 
@@ -66,25 +90,30 @@ public final class LinearCases {
     List<BenchCase> cases = new ArrayList<>();
     int most = threads[threads.length - 1];
     for (int count : threads) {
-      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+      boolean all = count == most;
+      for (Kind kind : Kind.values()) {
+        boolean plain = kind == Kind.F32 || kind == Kind.BF16;
         for (int[] shape : GEMM_SHAPES) {
-          boolean quick = count == most && shape[2] != 4096;
-          add(cases, new Shape(shape[0], shape[1], shape[2], dtype), count, quick);
+          boolean quick = all && shape[2] != 4096 && (plain || shape[0] == 512);
+          add(cases, new Shape(shape[0], shape[1], shape[2], kind), count, quick);
+        }
+        for (int[] shape : GEMV_SHAPES) {
+          add(cases, new Shape(shape[0], shape[1], shape[2], kind), count, all && shape[2] == 5632);
+        }
+        for (int rows : BATCH_ROWS) {
+          add(cases, new Shape(rows, 2048, 5632, kind), count, all && rows == 8);
         }
       }
-      for (DType dtype : new DType[] {DType.F32, DType.BF16, DType.F16}) {
-        for (int[] shape : GEMV_SHAPES) {
-          add(cases, new Shape(shape[0], shape[1], shape[2], dtype), count, count == most && shape[2] == 5632);
-        }
+      for (Kind kind : new Kind[] {Kind.F32, Kind.BF16EXACT, Kind.F16}) {
+        addAvx2(cases, new Shape(512, 2048, 5632, kind), count);
       }
     }
-    add(cases, new Shape(512, 2048, 5632, DType.F16), most, true);
     for (int[] shape : GEMM_SHAPES) {
       if (shape[0] > COLD_ROWS) {
-        addOpenBlas(cases, new Shape(shape[0], shape[1], shape[2], DType.F32), most, shape[0] == 128);
+        addOpenBlas(cases, new Shape(shape[0], shape[1], shape[2], Kind.F32), most, shape[0] == 128);
       }
     }
-    addOpenBlas(cases, new Shape(1, 2048, 5632, DType.F32), most, false);
+    addOpenBlas(cases, new Shape(1, 2048, 5632, Kind.F32), most, false);
     return cases;
   }
 
@@ -105,19 +134,30 @@ public final class LinearCases {
             ceiling(shape, threads)));
   }
 
+  /** Ours alone: no peer can be told to leave AVX-512 out for one case. */
+  private static void addAvx2(List<BenchCase> cases, Shape shape, int threads) {
+    BackendOptions options = Ours.options(threads).withIsa(BackendOptions.Isa.AVX2);
+    cases.add(
+        new BenchCase(
+            shape.name(threads) + ".avx2", shape.unit(), false, ours(shape, options), null, () -> Ceilings.fma256(threads)));
+  }
+
   private static Supplier<Contender> ours(Shape shape, int threads) {
+    return ours(shape, Ours.options(threads));
+  }
+
+  private static Supplier<Contender> ours(Shape shape, BackendOptions options) {
     return () ->
         Ours.of(
             shape.work(),
-            threads,
+            options,
             ours -> {
               Tensor x = ours.tensor(shape.m(), shape.k());
               Tensor y = ours.tensor(shape.m(), shape.n());
-              PackedWeight[] weights = ours.weights(shape.n(), shape.k(), shape.dtype(), shape.copies());
-              Compute compute = shape.dtype() == DType.BF16 ? Compute.BF16 : Compute.EXACT;
+              PackedWeight[] weights = ours.weights(shape.n(), shape.k(), shape.kind().dtype, shape.copies());
               Op.Linear[] ops = new Op.Linear[weights.length];
               for (int i = 0; i < ops.length; i++) {
-                ops[i] = new Op.Linear(x, weights[i], null, null, Activation.NONE, compute, y);
+                ops[i] = new Op.Linear(x, weights[i], null, null, Activation.NONE, shape.kind().compute, y);
               }
               int[] next = {0};
               return () -> ours.backend().linear(ops[next[0]++ % ops.length]);
@@ -125,24 +165,23 @@ public final class LinearCases {
   }
 
   /**
-   * oneDNN multiplies no float16 without hardware for it. Its measure for our float16 weights is what does the same arithmetic
+   * oneDNN multiplies no float16 without hardware for it, and no bfloat16 exactly. Its measure for such weights is what does the same arithmetic
    * (float32) where arithmetic is the limit, and what reads as many bytes (bfloat16) where memory is.
    */
   private static Supplier<Contender> oneDnn(Shape shape, int threads) {
     OneDnn.Type type =
-        switch (shape.dtype()) {
+        switch (shape.kind()) {
           case F32 -> OneDnn.Type.F32;
           case BF16 -> OneDnn.Type.BF16;
-          case F16 -> shape.m() == 1 ? OneDnn.Type.BF16 : OneDnn.Type.F32;
-          case S8 -> throw new IllegalArgumentException("int8 has cases of its own");
+          case BF16EXACT, F16 -> shape.readsMost() ? OneDnn.Type.BF16 : OneDnn.Type.F32;
         };
     return () -> OneDnn.gemm(new OneDnn.Gemm(shape.m(), shape.k(), shape.n(), type, shape.copies()), shape.work(), threads);
   }
 
   private static Supplier<Contender> ceiling(Shape shape, int threads) {
-    if (shape.m() == 1) {
+    if (shape.readsMost()) {
       return () -> Ceilings.read(threads);
     }
-    return shape.dtype() == DType.BF16 ? () -> Ceilings.bf16Dot(threads) : () -> Ceilings.fma(threads);
+    return shape.kind() == Kind.BF16 ? () -> Ceilings.bf16Dot(threads) : () -> Ceilings.fma(threads);
   }
 }
