@@ -1,8 +1,8 @@
 // y = residual + activation(x * weight^T + bias). Arguments have been checked (abi/linear.cc).
 //
-// Every implementation sums y[i, j] over k = 0, 1, … in one chain of fused multiply-adds that starts at zero, then adds the
-// bias, applies the activation and adds the residual, each with one rounding. With bfloat16 dot products the chain takes
-// two k at a time. So m, the blocking and the threads change no bit. Error bound: docs/numerics.md.
+// Every implementation sums y[i, j] over runs of 256 k, each one chain of fused multiply-adds that starts at zero, adds the runs in
+// order, then adds the bias, applies the activation and adds the residual, each with one rounding. With bfloat16 dot products a
+// chain takes two k at a time. So m, the blocking and the threads change no bit. Error bound: docs/numerics.md.
 //
 // With an s8 weight the sum over k is exact, in integers; it is rounded to float32 once and multiplied by the rounded product of
 // the two scales. All that is float32 happens in that order everywhere, so every ISA gives the same bits before an activation.
