@@ -134,7 +134,8 @@ __attribute__((target("avx2,fma"))) static void fma_avx2(int64_t count, char* un
 #undef SUM
 }
 
-// One pass over memory, 512 bytes a step with a prefetch 2 KiB ahead: reading only, or adding to every word in place.
+// One pass over memory, 512 bytes a step: reading only, which the processor's own prefetchers do best (a prefetch instruction
+// 2 KiB ahead costs a fifth on Zen 4 and gains a twentieth on Zen 5), or adding to every word in place.
 // `count` is a multiple of 512.
 __attribute__((target("avx512f"))) static void read_avx512(int64_t count, char* begin) {
   __m512i s[8];
@@ -143,7 +144,6 @@ __attribute__((target("avx512f"))) static void read_avx512(int64_t count, char* 
   }
   for (int64_t n = 0; n < count; n += 512) {
     for (int i = 0; i < 8; ++i) {
-      _mm_prefetch(begin + n + i * 64 + 2048, _MM_HINT_NTA);
       s[i] = _mm512_add_epi32(s[i], _mm512_loadu_si512(begin + n + i * 64));
     }
   }
@@ -161,7 +161,6 @@ __attribute__((target("avx2"))) static void read_avx2(int64_t count, char* begin
   for (int64_t n = 0; n < count; n += 512) {
     for (int i = 0; i < 8; ++i) {
       const char* line = begin + n + i * 64;
-      _mm_prefetch(line + 2048, _MM_HINT_NTA);
       s[i] = _mm256_add_epi32(s[i], _mm256_loadu_si256((const __m256i*)line));
       s[i] = _mm256_add_epi32(s[i], _mm256_loadu_si256((const __m256i*)(line + 32)));
     }
