@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.offset;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.lanes.backend.DType;
+import dev.lanes.model.Quantization;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -174,12 +175,14 @@ class SharedModelsTest {
     }
   }
 
-  @Test
-  void batchOfAllSizesGivesTheTokensOfOne() {
+  @ParameterizedTest
+  @EnumSource(Quantization.class)
+  void batchOfAllSizesGivesTheTokensOfOne(Quantization quantization) {
     Path directory = Shared.model("stories260K");
     GenerationOptions options = GenerationOptions.builder().maxTokens(20).temperature(0.8).seed(3).build();
     String[] starts = {"Once upon a time", "Lily", "The little dog ran to the park and", "One day, a big"};
-    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(Device.CPU).prefixCache(false).build())) {
+    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(Device.CPU).prefixCache(false)
+        .quantization(quantization).quantizeHead(quantization == Quantization.W8A8).build())) {
       List<int[]> alone = Arrays.stream(starts).map(start -> model.generate(start, options).outputIds()).toList();
       for (int size : new int[] {1, 2, 3, 8, 17, 64}) {
         List<String> prompts = new ArrayList<>();

@@ -57,6 +57,21 @@ class ModelCommandsTest {
   }
 
   @Test
+  void quantizesWhileLoading() {
+    Result result = generate("--max-tokens", "5", "--quantize", "w8a8", "--quantize-head");
+    assertThat(result.exitCode()).as(result.err()).isZero();
+    assertThat(result.out().strip().split(" ")).hasSize(5);
+    long plain = lanes("inspect", "--model", model, "--json").json().get("weightBytes").asLong();
+    long layers = lanes("inspect", "--model", model, "--json", "--quantize", "w8a8").json().get("weightBytes").asLong();
+    long all = lanes("inspect", "--model", model, "--json", "--quantize", "w8a8", "--quantize-head").json().get("weightBytes").asLong();
+    assertThat(layers).isLessThan(plain);
+    assertThat(all).isLessThan(layers);
+    assertThat(generate("--dtype", "s8").err()).contains("weightType is S8", "quantization");
+    assertThat(generate("--compute", "int8").err()).contains("compute is INT8");
+    assertThat(generate("--quantize", "w4a16").err()).contains("--quantize", "w4a16");
+  }
+
+  @Test
   void jsonHoldsEverything() {
     JsonNode json = generate("--max-tokens", "5", "--json", "--logprobs", "2").json();
     assertThat(json.get("promptIds")).hasSize(3);
