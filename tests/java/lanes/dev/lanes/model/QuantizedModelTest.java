@@ -92,7 +92,7 @@ class QuantizedModelTest {
         float[][] logits = run.logits(prompt.prompt());
         for (int t = 0; t < logits.length; t++) {
           double difference = largestDifference(logits[t], prompt.logits()[t]);
-          assertThat(difference).as("token %d", t).isLessThan(t < 5 ? 1e-4 : 1.5);
+          assertThat(difference).as("token %d", t).isLessThan(t < 5 ? 1e-4 : 2);
           tokens++;
           close += difference <= 1e-4 ? 1 : 0;
           agreeing += ModelRun.argmax(logits[t]) == ModelRun.argmax(prompt.logits()[t]) ? 1 : 0;
@@ -101,8 +101,8 @@ class QuantizedModelTest {
       }
       String what = backend.info().isa() + ": of " + tokens + " tokens " + close + " within 1e-4, " + agreeing + " with the same choice";
       System.out.println(name + " on " + what);
-      assertThat(close).as(what).isGreaterThan(tokens / 4);
-      assertThat(agreeing).as(what).isGreaterThan(tokens * 9 / 10);
+      assertThat(close).as(what).isGreaterThan(tokens / 5);
+      assertThat(agreeing).as(what).isGreaterThan(tokens * 17 / 20);
     }
   }
 
