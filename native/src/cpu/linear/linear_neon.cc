@@ -8,6 +8,12 @@ namespace lanes {
 namespace neonbf16 {
 void LinearRunDot(OpContext& context, const LinearArgs& args);
 }
+namespace neondot {
+void LinearS8Run(OpContext& context, const LinearArgs& args);
+}
+namespace neoni8mm {
+void LinearS8Run(OpContext& context, const LinearArgs& args);
+}
 namespace neon {
 
 void LinearS8Run(OpContext& context, const LinearArgs& args);
@@ -21,7 +27,15 @@ const LinearKernel linear_kernel = {[] { return CpuFeatures().neon_bf16 != 0; },
                                         LinearRun(context, args);
                                       }
                                     },
-                                    LinearS8Run};
+                                    [](OpContext& context, const LinearArgs& args) {
+                                      if (CpuFeatures().neon_i8mm != 0 && CpuFeatures().neon_dotprod != 0) {
+                                        neoni8mm::LinearS8Run(context, args);
+                                      } else if (CpuFeatures().neon_dotprod != 0) {
+                                        neondot::LinearS8Run(context, args);
+                                      } else {
+                                        LinearS8Run(context, args);
+                                      }
+                                    }};
 
 }  // namespace neon
 }  // namespace lanes

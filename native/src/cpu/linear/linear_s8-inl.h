@@ -38,15 +38,52 @@ constexpr int64_t kPrefetchSteps = 4;
 
 // ---- How one step multiplies ----------------------------------------------------------------------------------------------
 //
+// kSteps: how many are taken at once; `b` is the first one's part of the panel, `next` the second's. Arrange: from rows of sums to what
+// Step adds to, and back.
 // kLineUnits: 32-bit units of a row's line. Those of row i for a step are at a[i * kLineUnits].
 // kBias: what is added to each element of x; it comes off again in the epilogue, with the sums of the weight's rows.
 
-#if LANES_HAS_S8_DOT
+#if LANES_HAS_S8_MATRIX
+// Two steps at a time, two rows by two outputs in a vector. Of a pair of rows sum[i] holds the first, sum[i + 1] the last two of
+// four outputs; an odd row takes dot products.
+struct Product {
+  static constexpr int64_t kLineUnits = kLineSteps;
+  static constexpr int32_t kBias = 0;
+  static constexpr int kSteps = 2;
+  template <int kRows, int kVectors>
+  LANES_INLINE void Step(const int32_t* a, const char* b, const char* next, I32 (&sum)[kRows][kVectors]) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      const I32 w = LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes);
+      const I32 w_next = LoadI(reinterpret_cast<const int32_t*>(next) + v * kLanes);
+      I32 low, high;
+      PairOutputs(w, w_next, &low, &high);
+      for (int i = 0; i + 1 < kRows; i += 2) {
+        const I32 rows = LoadRowPair(a + i * kLineUnits, a + (i + 1) * kLineUnits);
+        sum[i][v] = MatrixS8(rows, low, sum[i][v]);
+        sum[i + 1][v] = MatrixS8(rows, high, sum[i + 1][v]);
+      }
+      if constexpr (kRows % 2 != 0) {
+        const int32_t* x = a + (kRows - 1) * kLineUnits;
+        sum[kRows - 1][v] = DotS8(SetI(x[1]), w_next, DotS8(SetI(x[0]), w, sum[kRows - 1][v]));
+      }
+    }
+  }
+  template <int kRows, int kVectors>
+  LANES_INLINE void Arrange(I32 (&sum)[kRows][kVectors]) {
+    for (int i = 0; i + 1 < kRows; i += 2) {
+      for (int v = 0; v < kVectors; ++v) SwapBlocksAndRows(&sum[i][v], &sum[i + 1][v]);
+    }
+  }
+  LANES_INLINE void PackLine(const int8_t* bytes, int32_t* line) { memcpy(line, bytes, kLineSteps * kStepDepth); }
+};
+#elif LANES_HAS_S8_DOT
 struct Product {
   static constexpr int64_t kLineUnits = kLineSteps;
   static constexpr int32_t kBias = LANES_S8_DOT_BIAS;
+  static constexpr int kSteps = 1;
   template <int kRows, int kVectors>
-  LANES_INLINE void Step(const int32_t* a, const char* b, I32 (&sum)[kRows][kVectors]) {
+  LANES_INLINE void Step(const int32_t* a, const char* b, const char*, I32 (&sum)[kRows][kVectors]) {
     I32 w[kVectors];
     for (int v = 0; v < kVectors; ++v) w[v] = LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes);
     for (int i = 0; i < kRows; ++i) {
@@ -54,6 +91,8 @@ struct Product {
       for (int v = 0; v < kVectors; ++v) sum[i][v] = DotS8(x, w[v], sum[i][v]);
     }
   }
+  template <int kRows, int kVectors>
+  LANES_INLINE void Arrange(I32 (&)[kRows][kVectors]) {}
   // `bytes`: kLineSteps * kStepDepth of a row. The bias of 128 turns their sign bits.
   LANES_INLINE void PackLine(const int8_t* bytes, int32_t* line) {
     const I32 bias = SetI(static_cast<int32_t>(kBias * 0x01010101u));
@@ -65,8 +104,9 @@ struct Product {
 struct Product {
   static constexpr int64_t kLineUnits = 2 * kLineSteps;
   static constexpr int32_t kBias = 0;
+  static constexpr int kSteps = 1;
   template <int kRows, int kVectors>
-  LANES_INLINE void Step(const int32_t* a, const char* b, I32 (&sum)[kRows][kVectors]) {
+  LANES_INLINE void Step(const int32_t* a, const char* b, const char*, I32 (&sum)[kRows][kVectors]) {
     I32 w[kVectors];
     for (int v = 0; v < kVectors; ++v) w[v] = EvenS8(LoadI(reinterpret_cast<const int32_t*>(b) + v * kLanes));
     for (int i = 0; i < kRows; ++i) {
@@ -79,6 +119,8 @@ struct Product {
       for (int v = 0; v < kVectors; ++v) sum[i][v] = DotS16(x, w[v], sum[i][v]);
     }
   }
+  template <int kRows, int kVectors>
+  LANES_INLINE void Arrange(I32 (&)[kRows][kVectors]) {}
   // Even bytes, then odd ones, as pairs of 16 bits.
   LANES_INLINE void PackLine(const int8_t* bytes, int32_t* line) {
     for (int64_t u = 0; u < kLineSteps; u += kLanes) {
@@ -103,6 +145,9 @@ struct TileArgs {
   int64_t prefetch_lines;  // every kPrefetchSteps
 };
 
+// What follows the last step where steps come in pairs.
+alignas(64) constexpr char kZeros[kPanelRows * kStepDepth] = {};
+
 template <int kRows, int kVectors>
 void Tile(const TileArgs& t) {
   I32 sum[kRows][kVectors];
@@ -111,6 +156,7 @@ void Tile(const TileArgs& t) {
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) sum[i][v] = t.resume ? LoadI(t.sums + i * kPanelRows + v * kLanes) : SetI(0);
   }
+  Product::Arrange(sum);
   const int32_t* a = t.a;
   const char* b = t.b;
   const char* prefetch = t.prefetch;
@@ -121,18 +167,19 @@ void Tile(const TileArgs& t) {
       for (int64_t line = 0; line < t.prefetch_lines; ++line) PrefetchL2(prefetch + line * 64);
       prefetch += t.prefetch_lines * 64;
 #pragma GCC unroll 4
-      for (int i = 0; i < kPrefetchSteps; ++i) {
-        Product::Step<kRows, kVectors>(a + part + i, b, sum);
-        b += step_bytes;
+      for (int i = 0; i < kPrefetchSteps; i += Product::kSteps) {
+        Product::Step<kRows, kVectors>(a + part + i, b, b + step_bytes, sum);
+        b += Product::kSteps * step_bytes;
       }
     }
     a += kRows * Product::kLineUnits;
   }
-  for (; left > 0; --left) {
-    Product::Step<kRows, kVectors>(a, b, sum);
-    ++a;
-    b += step_bytes;
+  for (; left > 0; left -= Product::kSteps) {
+    Product::Step<kRows, kVectors>(a, b, left > 1 ? b + step_bytes : kZeros, sum);
+    a += Product::kSteps;
+    b += Product::kSteps * step_bytes;
   }
+  Product::Arrange(sum);
 #pragma GCC unroll 8
   for (int i = 0; i < kRows; ++i) {
 #pragma GCC unroll 8

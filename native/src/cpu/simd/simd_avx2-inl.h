@@ -182,6 +182,8 @@ static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm256_add_epi32(sum.v
 // Whether DotS8(a, b, sum) is here: for each lane sum + the dot product of four bytes of a with four of b. Those of b are int8,
 // those of a int8 or, where LANES_S8_DOT_BIAS is 128, int8 + 128 as unsigned bytes.
 #define LANES_HAS_S8_DOT 0
+// Whether the matrix products of simd_neon-inl.h are here: blocks of two rows by two outputs.
+#define LANES_HAS_S8_MATRIX 0
 
 // Whether DotBf16(a, b, sum) is here: for each lane sum + a.low * b.low + a.high * b.high, with a and b pairs of bfloat16, in the
 // processor's own rounding.

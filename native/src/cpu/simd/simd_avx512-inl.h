@@ -156,6 +156,7 @@ static inline I32 DotS8(I32 a, I32 b, I32 sum) { return {_mm512_dpbusd_epi32(sum
 #else
 #define LANES_HAS_S8_DOT 0
 #endif
+#define LANES_HAS_S8_MATRIX 0
 
 #if defined(__AVX512BF16__)
 #define LANES_HAS_BF16_DOT 1

@@ -124,7 +124,40 @@ static inline I32 DotS16(I32 a, I32 b, I32 sum) {
   const int16x8_t x = vreinterpretq_s16_s32(a.v), y = vreinterpretq_s16_s32(b.v);
   return {vaddq_s32(sum.v, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)))};
 }
+#if defined(__ARM_FEATURE_DOTPROD)
+#define LANES_HAS_S8_DOT 1
+#define LANES_S8_DOT_BIAS 0
+static inline I32 DotS8(I32 a, I32 b, I32 sum) {
+  return {vdotq_s32(sum.v, vreinterpretq_s8_s32(a.v), vreinterpretq_s8_s32(b.v))};
+}
+#else
 #define LANES_HAS_S8_DOT 0
+#endif
+
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define LANES_HAS_S8_MATRIX 1
+// Lanes 0 and 1 of two rows, which hold four int8 each.
+static inline I32 LoadRowPair(const int32_t* first, const int32_t* second) {
+  return {vcombine_s32(vld1_s32(first), vld1_s32(second))};
+}
+// Of two steps of kLanes outputs: both steps of the first two outputs, and of the last two.
+static inline void PairOutputs(I32 step, I32 next, I32* low, I32* high) {
+  *low = {vzip1q_s32(step.v, next.v)};
+  *high = {vzip2q_s32(step.v, next.v)};
+}
+// A block of two rows by two outputs: sum + 8 products each.
+static inline I32 MatrixS8(I32 rows, I32 outputs, I32 sum) {
+  return {vmmlaq_s32(sum.v, vreinterpretq_s8_s32(rows.v), vreinterpretq_s8_s32(outputs.v))};
+}
+// The blocks of the first and of the last two outputs become the rows of four outputs, and the other way round.
+static inline void SwapBlocksAndRows(I32* a, I32* b) {
+  const int64x2_t first = vreinterpretq_s64_s32(a->v), second = vreinterpretq_s64_s32(b->v);
+  *a = {vreinterpretq_s32_s64(vtrn1q_s64(first, second))};
+  *b = {vreinterpretq_s32_s64(vtrn2q_s64(first, second))};
+}
+#else
+#define LANES_HAS_S8_MATRIX 0
+#endif
 
 static inline uint16x4_t LoadHalvesN(const uint16_t* p, int64_t n) {
   if (n >= kLanes) return vld1_u16(p);
