@@ -17,6 +17,8 @@ fi
 if [ "$which" = all ] || [ "$which" = tsan ]; then
   build tsan thread
   TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
-    "$root/ci/test-native.sh" "$root/build/tsan" -R '^(thread_pool|abi|memory|embed|weight)_test$'
-  TSAN_OPTIONS=halt_on_error=1 "$root/build/tsan/tests/linear_test" --gtest_brief=1 --gtest_filter='*Threads*-*reference'
+    "$root/ci/test-native.sh" "$root/build/tsan" -R '^(thread_pool|abi|memory|embed|weight|weight_s8)_test$'
+  for test in linear linear_s8; do
+    TSAN_OPTIONS=halt_on_error=1 "$root/build/tsan/tests/${test}_test" --gtest_brief=1 --gtest_filter='*Threads*-*reference'
+  done
 fi

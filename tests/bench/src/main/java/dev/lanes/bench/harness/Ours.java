@@ -7,6 +7,7 @@ import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 import java.nio.ByteBuffer;
 import java.util.ArrayDeque;
@@ -60,6 +61,18 @@ public final class Ours implements Contender {
   public Tensor tensor(int rows, int columns) {
     Tensor tensor = own(backend.tensor(MemoryTag.SCRATCH, rows, columns));
     tensor.copyFrom(RandomData.floats(Math.multiplyExact(rows, columns)), 0);
+    return tensor;
+  }
+
+  /** Rows of random int8. */
+  public QuantizedTensor quantizedTensor(int rows, int columns) {
+    QuantizedTensor tensor = own(backend.quantizedTensor(MemoryTag.SCRATCH, rows, columns));
+    byte[] elements = new byte[Math.multiplyExact(rows, columns)];
+    float[] values = RandomData.floats(elements.length);
+    for (int i = 0; i < elements.length; i++) {
+      elements[i] = (byte) Math.round(values[i] * Byte.MAX_VALUE);
+    }
+    tensor.copyFrom(elements, RandomData.floats(rows));
     return tensor;
   }
 

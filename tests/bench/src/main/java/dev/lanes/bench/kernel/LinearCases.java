@@ -6,6 +6,7 @@ import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 import dev.lanes.bench.ceiling.Ceilings;
 import dev.lanes.bench.ceiling.Machine;
@@ -20,7 +21,7 @@ import java.util.Locale;
 import java.util.function.Supplier;
 
 /**
- * The linear op as GEMM, in GFLOP/s, and for few rows (M < 16) in GB/s of weights. Weights are packed before the first turn on both sides.
+ * The linear op as GEMM, in GFLOP/s (int8: GOP/s), and for few rows (M < 16) in GB/s of weights. Weights are packed before the first turn on both sides.
  * Up to {@value #COLD_ROWS} rows they are also cold: turns rotate among more of them than the caches hold, as a model's layers do.
  */
 public final class LinearCases {
@@ -39,7 +40,10 @@ public final class LinearCases {
     F32(DType.F32, Compute.EXACT),
     BF16(DType.BF16, Compute.BF16),
     BF16EXACT(DType.BF16, Compute.EXACT),
-    F16(DType.F16, Compute.EXACT);
+    F16(DType.F16, Compute.EXACT),
+    S8(DType.S8, Compute.INT8),
+    /** Of float rows, which the op quantizes. */
+    S8FLOATS(DType.S8, Compute.INT8);
 
     final DType dtype;
     final Compute compute;
@@ -77,7 +81,7 @@ public final class LinearCases {
     }
 
     String unit() {
-      return readsMost() ? "GB/s" : "GFLOP/s";
+      return readsMost() ? "GB/s" : kind.compute == Compute.INT8 ? "GOP/s" : "GFLOP/s";
     }
   }
 
@@ -92,7 +96,7 @@ public final class LinearCases {
     for (int count : threads) {
       boolean all = count == most;
       for (Kind kind : Kind.values()) {
-        boolean plain = kind == Kind.F32 || kind == Kind.BF16;
+        boolean plain = kind == Kind.F32 || kind == Kind.BF16 || kind == Kind.S8;
         for (int[] shape : GEMM_SHAPES) {
           boolean quick = all && shape[2] != 4096 && (plain || shape[0] == 512);
           add(cases, new Shape(shape[0], shape[1], shape[2], kind), count, quick);
@@ -152,12 +156,14 @@ public final class LinearCases {
             shape.work(),
             options,
             ours -> {
-              Tensor x = ours.tensor(shape.m(), shape.k());
+              boolean quantized = shape.kind() == Kind.S8;
+              Tensor x = quantized ? null : ours.tensor(shape.m(), shape.k());
+              QuantizedTensor rows = quantized ? ours.quantizedTensor(shape.m(), shape.k()) : null;
               Tensor y = ours.tensor(shape.m(), shape.n());
               PackedWeight[] weights = ours.weights(shape.n(), shape.k(), shape.kind().dtype, shape.copies());
               Op.Linear[] ops = new Op.Linear[weights.length];
               for (int i = 0; i < ops.length; i++) {
-                ops[i] = new Op.Linear(x, weights[i], null, null, Activation.NONE, shape.kind().compute, y);
+                ops[i] = new Op.Linear(x, rows, 0, weights[i], null, null, Activation.NONE, shape.kind().compute, y);
               }
               int[] next = {0};
               return () -> ours.backend().linear(ops[next[0]++ % ops.length]);
@@ -173,6 +179,7 @@ public final class LinearCases {
         switch (shape.kind()) {
           case F32 -> OneDnn.Type.F32;
           case BF16 -> OneDnn.Type.BF16;
+          case S8, S8FLOATS -> OneDnn.Type.S8;
           case BF16EXACT, F16 -> shape.readsMost() ? OneDnn.Type.BF16 : OneDnn.Type.F32;
         };
     return () -> OneDnn.gemm(new OneDnn.Gemm(shape.m(), shape.k(), shape.n(), type, shape.copies()), shape.work(), threads);
@@ -182,6 +189,10 @@ public final class LinearCases {
     if (shape.readsMost()) {
       return () -> Ceilings.read(threads);
     }
-    return shape.kind() == Kind.BF16 ? () -> Ceilings.bf16Dot(threads) : () -> Ceilings.fma(threads);
+    return switch (shape.kind()) {
+      case BF16 -> () -> Ceilings.bf16Dot(threads);
+      case S8, S8FLOATS -> () -> Ceilings.int8Dot(threads);
+      case F32, BF16EXACT, F16 -> () -> Ceilings.fma(threads);
+    };
   }
 }

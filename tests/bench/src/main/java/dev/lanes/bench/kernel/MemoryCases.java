@@ -6,6 +6,7 @@ import dev.lanes.backend.KvPages;
 import dev.lanes.backend.NormKind;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.PackedWeight;
+import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.RopePairing;
 import dev.lanes.backend.SampleRow;
 import dev.lanes.backend.Tensor;
@@ -78,6 +79,22 @@ public final class MemoryCases {
                 Tensor residual = ours.tensor(TOKENS, HIDDEN);
                 // As in a model: the sum goes where the residual was, its norm where x was.
                 Op.Norm op = norm(ours, kind, x, residual, residual, x);
+                return () -> ours.backend().norm(op);
+              }),
+          () -> OneDnn.norm(rms, TOKENS, HIDDEN, work, threads),
+          true);
+      // As in a W8A8 model: the norm leaves as int8.
+      add(
+          name + ".int8",
+          ours(
+              1e-9 * (3 * Float.BYTES + 1) * TOKENS * HIDDEN,
+              ours -> {
+                Tensor residual = ours.tensor(TOKENS, HIDDEN);
+                QuantizedTensor y = ours.quantizedTensor(TOKENS, HIDDEN);
+                Op.Norm op =
+                    new Op.Norm(
+                        kind, EPSILON, ours.tensor(TOKENS, HIDDEN), residual, ours.tensor(1, HIDDEN),
+                        rms ? null : ours.tensor(1, HIDDEN), residual, null, y, 0);
                 return () -> ours.backend().norm(op);
               }),
           () -> OneDnn.norm(rms, TOKENS, HIDDEN, work, threads),

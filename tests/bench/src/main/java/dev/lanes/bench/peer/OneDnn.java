@@ -15,6 +15,7 @@ import org.bytedeco.dnnl.layer_normalization_forward;
 import org.bytedeco.dnnl.matmul;
 import org.bytedeco.dnnl.memory;
 import org.bytedeco.dnnl.primitive;
+import org.bytedeco.dnnl.primitive_attr;
 import org.bytedeco.dnnl.reorder;
 import org.bytedeco.dnnl.stream;
 import org.bytedeco.javacpp.FloatPointer;
@@ -22,10 +23,11 @@ import org.bytedeco.javacpp.Pointer;
 
 /** oneDNN, with weights in the layout it chooses itself and packed before the first turn. */
 public final class OneDnn implements Contender {
-  /** Element types of oneDNN's matrices; sums and results are float32 for all. */
+  /** Element types of oneDNN's matrices; results are float32 for all, of S8 after scales for the activations and each output. */
   public enum Type {
     F32(memory.data_type.f32),
-    BF16(memory.data_type.bf16);
+    BF16(memory.data_type.bf16),
+    S8(memory.data_type.s8);
 
     private final memory.data_type code;
 
@@ -95,17 +97,31 @@ public final class OneDnn implements Contender {
     memory.desc source = desc(x, gemm.type().code, memory.format_tag.ab);
     memory.desc packed = desc(w, gemm.type().code, memory.format_tag.any);
     memory.desc result = desc(y, memory.data_type.f32, memory.format_tag.ab);
-    matmul.primitive_desc chosen = own(new matmul.primitive_desc(cpu, source, packed, result));
+    boolean int8 = gemm.type() == Type.S8;
+    primitive_attr attributes = own(new primitive_attr());
+    if (int8) {
+      attributes.set_scales_mask(dnnl.DNNL_ARG_SRC, 0);
+      attributes.set_scales_mask(dnnl.DNNL_ARG_WEIGHTS, 1 << 1);
+    }
+    matmul.primitive_desc chosen = own(new matmul.primitive_desc(cpu, source, packed, result, attributes, false));
     operation = own(new matmul(chosen));
-    memory activations = converted(random(x, memory.format_tag.ab), own(chosen.src_desc()));
+    // Conversion rounds: int8 need numbers of its size.
+    float magnitude = int8 ? Byte.MAX_VALUE : 1;
+    memory activations = converted(random(x, memory.format_tag.ab, magnitude), own(chosen.src_desc()));
     // [n, k] as checkpoints store it.
-    memory weights = random(w, memory.format_tag.ba);
+    memory weights = random(w, memory.format_tag.ba, magnitude);
+    memory sourceScale = random(new long[] {1}, memory.format_tag.a, 1);
+    memory weightScales = random(new long[] {gemm.n()}, memory.format_tag.a, 1);
     memory output = own(new memory(result, cpu));
     for (int copy = 0; copy < gemm.copies(); copy++) {
       IntMemoryMap map = own(new IntMemoryMap());
       map.put(dnnl.DNNL_ARG_SRC, activations);
       map.put(dnnl.DNNL_ARG_WEIGHTS, converted(weights, own(chosen.weights_desc())));
       map.put(dnnl.DNNL_ARG_DST, output);
+      if (int8) {
+        map.put(dnnl.DNNL_ARG_ATTR_SCALES | dnnl.DNNL_ARG_SRC, sourceScale);
+        map.put(dnnl.DNNL_ARG_ATTR_SCALES | dnnl.DNNL_ARG_WEIGHTS, weightScales);
+      }
       arguments.add(map);
     }
   }
@@ -116,13 +132,13 @@ public final class OneDnn implements Contender {
     layer_normalization_forward.primitive_desc chosen =
         own(new layer_normalization_forward.primitive_desc(cpu, dnnl.dnnl_forward_inference, shape, shape, 1e-5f, flags));
     operation = own(new layer_normalization_forward(chosen));
-    memory data = random(new long[] {rows, columns}, memory.format_tag.ab);
+    memory data = random(new long[] {rows, columns}, memory.format_tag.ab, 1);
     IntMemoryMap map = own(new IntMemoryMap());
     map.put(dnnl.DNNL_ARG_SRC, data);
     map.put(dnnl.DNNL_ARG_DST, data);
-    map.put(dnnl.DNNL_ARG_SCALE, random(new long[] {columns}, memory.format_tag.a));
+    map.put(dnnl.DNNL_ARG_SCALE, random(new long[] {columns}, memory.format_tag.a, 1));
     if (!rms) {
-      map.put(dnnl.DNNL_ARG_SHIFT, random(new long[] {columns}, memory.format_tag.a));
+      map.put(dnnl.DNNL_ARG_SHIFT, random(new long[] {columns}, memory.format_tag.a, 1));
     }
     arguments.add(map);
   }
@@ -131,14 +147,18 @@ public final class OneDnn implements Contender {
     return own(new memory.desc(shape, type, tag));
   }
 
-  private memory random(long[] shape, memory.format_tag tag) {
+  private memory random(long[] shape, memory.format_tag tag, float magnitude) {
     memory values = own(new memory(desc(shape, memory.data_type.f32, tag), cpu));
     long count = 1;
     for (long size : shape) {
       count *= size;
     }
     try (FloatPointer data = new FloatPointer(values.get_data_handle())) {
-      data.put(RandomData.floats(Math.toIntExact(count)));
+      float[] numbers = RandomData.floats(Math.toIntExact(count));
+      for (int i = 0; i < numbers.length; i++) {
+        numbers[i] *= magnitude;
+      }
+      data.put(numbers);
     }
     return values;
   }
