@@ -21,7 +21,8 @@ import java.util.Locale;
 import java.util.function.Supplier;
 
 /**
- * The linear op as GEMM, in GFLOP/s (int8: GOP/s), and for few rows (M < 16) in GB/s of weights. Weights are packed before the first turn on both sides.
+ * The linear op as GEMM, in GFLOP/s (int8: GOP/s), and for few rows (M < 16) in GB/s of weights. Both sides pack weights before the
+ * first turn.
  * Up to {@value #COLD_ROWS} rows they are also cold: turns rotate among more of them than the caches hold, as a model's layers do.
  */
 public final class LinearCases {
