@@ -73,17 +73,24 @@ inline void QuantizeNormRow(const NormQuantized& out, const Largest& largest, in
 // `next`, the row that follows or null, is fetched during a pass over this one, which is in the caches by then: that of the
 // squares, where the mean took one before, else the last.
 void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const float* next, const NormQuantized& quantized) {
-  if (sum != nullptr) {
-    // From here on the row is what has been stored: y may overwrite x or the residual.
-    for (int64_t i = 0; i < row.cols; i += kLanes) StoreRow(sum, i, row.cols, row.Input(i));
+  // The first pass writes the sum; from then on the row is what has been stored: y may overwrite x or the residual.
+  const auto keep = [&row, sum](F32 x, int64_t i) {
+    if (sum != nullptr) StoreRow(sum, i, row.cols, x);
+  };
+  const auto kept = [&row, sum] {
+    if (sum == nullptr) return;
     row.x = sum;
     row.residual = nullptr;
-  }
+  };
   const float count = static_cast<float>(row.cols);
   F32 mean = Zero();
   float squares;
   if (kind == LANES_NORM_LAYER) {
-    mean = Set(SumRow(row, [](F32 x, int64_t, F32 s) { return Add(s, x); }) / count);
+    mean = Set(SumRow(row, [&keep](F32 x, int64_t i, F32 s) {
+                 keep(x, i);
+                 return Add(s, x);
+               }) / count);
+    kept();
     squares = SumRow(row, [&row, mean, next](F32 x, int64_t i, F32 s) {
       if (next != nullptr) PrefetchL2(next + i);
       F32 centred = Sub(x, mean);
@@ -91,7 +98,11 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const floa
       return Fma(centred, centred, s);
     });
   } else {
-    squares = SumRow(row, [](F32 x, int64_t, F32 s) { return Fma(x, x, s); });
+    squares = SumRow(row, [&keep](F32 x, int64_t i, F32 s) {
+      keep(x, i);
+      return Fma(x, x, s);
+    });
+    kept();
   }
   const F32 scale = Div(Set(1.0f), Sqrt(Set(squares / count + epsilon)));
   // Lanes behind the row's end are 0 in the weight and the bias, but 0 * (0 - mean) may be NaN.
