@@ -7,7 +7,18 @@
 namespace lanes_bench {
 namespace {
 
-const char* const kDtypeNames[] = {"f32", "bf16"};
+// What pages hold and how they are multiplied.
+struct Kind {
+  const char* name;
+  int32_t dtype, compute;
+  // Of a key or a value.
+  double Bytes(int32_t head_dim) const {
+    return dtype == LANES_F32 ? 4.0 * head_dim : dtype == LANES_BF16 ? 2.0 * head_dim : head_dim + 4.0;
+  }
+};
+constexpr Kind kF32 = {"f32", LANES_F32, LANES_COMPUTE_EXACT}, kBf16 = {"bf16", LANES_BF16, LANES_COMPUTE_EXACT},
+               kBf16Dot = {"bf16 dot", LANES_BF16, LANES_COMPUTE_BF16}, kS8 = {"s8", LANES_S8, LANES_COMPUTE_INT8};
+constexpr Kind kKinds[] = {kF32, kBf16, kBf16Dot, kS8};
 
 uint32_t Scramble(uint64_t i) { return static_cast<uint32_t>((i * 0x9E3779B97F4A7C15u) >> 33); }
 
@@ -18,43 +29,66 @@ std::vector<float> Values(int64_t count, float scale) {
 }
 
 struct AttentionShape {
-  int32_t heads, kv_heads, head_dim, dtype, sequences;
-  int64_t n, kv;  // queries and keys of each sequence
+  int32_t heads, kv_heads, head_dim;
+  Kind kind;
+  std::vector<int64_t> kv;  // keys of each sequence
+  bool decode;              // one query a sequence; else as many as keys
+  int64_t window = 0, sinks = 0;
+
+  int64_t Longest() const { return *std::max_element(kv.begin(), kv.end()); }
+  std::string Name() const {
+    char text[120];
+    std::snprintf(text, sizeof text, "attention %s %s=%lld d=%d heads=%d/%d%s %s", decode ? "decode" : "prefill", decode ? "kv" : "n",
+                  static_cast<long long>(Longest()), head_dim, heads, kv_heads,
+                  kv.size() > 1 ? (" x" + std::to_string(kv.size())).c_str() : "", kind.name);
+    std::string name = text;
+    if (window > 0) name += " window=" + std::to_string(window) + " sinks=" + std::to_string(sinks);
+    return name;
+  }
 };
 
 class AttentionCase {
  public:
   AttentionCase(lanes_runtime* runtime, const AttentionShape& shape) : runtime_(runtime), shape_(shape) {
-    const int64_t pages = (shape.kv + LANES_PAGE_TOKENS - 1) / LANES_PAGE_TOKENS;
-    table_.resize(pages * shape.sequences);
+    const size_t sequences = shape.kv.size();
+    const int64_t pages = (shape.Longest() + LANES_PAGE_TOKENS - 1) / LANES_PAGE_TOKENS;
+    table_.resize(pages * sequences);
     std::iota(table_.begin(), table_.end(), 0);
     for (size_t i = table_.size() - 1; i > 0; --i) std::swap(table_[i], table_[Scramble(i) % (i + 1)]);
-    lanes_kv_pool_params params = {sizeof params, static_cast<int32_t>(table_.size()), 1, shape.kv_heads, shape.head_dim, shape.dtype};
+    lanes_kv_pool_params params = {sizeof params, static_cast<int32_t>(table_.size()), 1, shape.kv_heads, shape.head_dim, shape.kind.dtype};
     Check(lanes_kv_pool_create(&params, &pool_));
-    for (int64_t s = 0; s < shape.sequences; ++s) Write(s, pages);
+    q_begin_.push_back(0);
+    for (size_t s = 0; s < sequences; ++s) {
+      Write(s, pages);
+      q_begin_.push_back(q_begin_.back() + (shape.decode ? 1 : shape.kv[s]));
+    }
     const int64_t width = static_cast<int64_t>(shape.heads) * shape.head_dim;
-    q_ = Values(shape.sequences * shape.n * width, 2.0f);
+    q_ = Values(q_begin_.back() * width, 2.0f);
     out_.resize(q_.size());
-    for (int64_t s = 0; s <= shape.sequences; ++s) q_begin_.push_back(s * shape.n);
-    kv_len_.assign(shape.sequences, shape.kv);
+    window_.assign(sequences, shape.window);
+    sinks_.assign(sequences, shape.sinks);
     p_.size = sizeof p_;
     p_.pool = pool_;
     p_.heads = shape.heads;
-    p_.sequences = shape.sequences;
+    p_.sequences = static_cast<int32_t>(sequences);
     p_.causal = 1;
     p_.scale = 1.0f / std::sqrt(static_cast<float>(shape.head_dim));
-    p_.tokens = shape.sequences * shape.n;
+    p_.tokens = q_begin_.back();
     p_.q = q_.data();
     p_.q_len = p_.out_len = q_.size();
     p_.q_stride = p_.out_stride = width;
     p_.q_begin = q_begin_.data();
     p_.q_begin_len = q_begin_.size();
-    p_.kv_len = kv_len_.data();
-    p_.kv_len_len = kv_len_.size();
+    p_.kv_len = shape_.kv.data();
+    p_.kv_len_len = sequences;
     p_.page_table = table_.data();
     p_.page_table_len = table_.size();
     p_.page_table_stride = pages;
+    p_.window = window_.data();
+    p_.sinks = sinks_.data();
+    p_.window_len = p_.sinks_len = sequences;
     p_.out = out_.data();
+    p_.compute = shape.kind.compute;
   }
   ~AttentionCase() { Check(lanes_kv_pool_destroy(pool_)); }
   AttentionCase(const AttentionCase&) = delete;
@@ -63,17 +97,17 @@ class AttentionCase {
   void Run() { Check(lanes_attention(runtime_, &p_)); }
 
  private:
-  void Write(int64_t s, int64_t pages) {
-    const int64_t width = static_cast<int64_t>(shape_.kv_heads) * shape_.head_dim;
-    const std::vector<float> x = Values(shape_.kv * width, 1.5f);
-    std::vector<int64_t> slots(shape_.kv);
-    for (int64_t j = 0; j < shape_.kv; ++j) {
+  void Write(size_t s, int64_t pages) {
+    const int64_t width = static_cast<int64_t>(shape_.kv_heads) * shape_.head_dim, keys = shape_.kv[s];
+    const std::vector<float> x = Values(keys * width, 1.5f);
+    std::vector<int64_t> slots(keys);
+    for (int64_t j = 0; j < keys; ++j) {
       slots[j] = static_cast<int64_t>(table_[s * pages + j / LANES_PAGE_TOKENS]) * LANES_PAGE_TOKENS + j % LANES_PAGE_TOKENS;
     }
     lanes_kv_write_params write = {};
     write.size = sizeof write;
     write.pool = pool_;
-    write.tokens = shape_.kv;
+    write.tokens = keys;
     write.slots = slots.data();
     write.slots_len = slots.size();
     write.k = write.v = x.data();
@@ -87,35 +121,41 @@ class AttentionCase {
   lanes_kv_pool* pool_ = nullptr;
   std::vector<int32_t> table_;
   std::vector<float> q_, out_;
-  std::vector<int64_t> q_begin_, kv_len_;
+  std::vector<int64_t> q_begin_, window_, sinks_;
   lanes_attention_params p_ = {};
 };
 
+// Keys that a query at index `position` sees.
+double Visible(const AttentionShape& shape, int64_t position) {
+  const int64_t keys = position + 1;
+  return static_cast<double>(shape.window == 0 ? keys : std::min(keys, shape.window + shape.sinks));
+}
+
 void Prefill(lanes_runtime* runtime, const Options& options, const Ceilings& ceilings, const AttentionShape& shape) {
-  char name[96];
-  std::snprintf(name, sizeof name, "attention prefill n=%lld d=%d heads=%d/%d %s", static_cast<long long>(shape.n), shape.head_dim,
-                shape.heads, shape.kv_heads, kDtypeNames[shape.dtype]);
+  const std::string name = shape.Name();
   if (!options.Wants(name)) return;
   AttentionCase attention(runtime, shape);
   const Timing t = Measure([&](int) { attention.Run(); });
-  // Half of the square counts: 2 products x 2 operations x n^2 / 2.
-  const double gflops = 2.0 * static_cast<double>(shape.n * shape.n) * shape.head_dim * shape.heads / t.median * 1e-9;
-  std::printf("%-52s %10.1f us (%.1f..%.1f)  %7.1f GFLOP/s %3.0f%%\n", name, t.median * 1e6, t.least * 1e6, t.most * 1e6, gflops,
-              100 * gflops / ceilings.fma);
+  // 2 products x 2 operations; without a window half of the square counts.
+  double keys = 0;
+  for (int64_t i = 0; i < shape.Longest(); ++i) keys += shape.window == 0 ? shape.Longest() / 2.0 : Visible(shape, i);
+  const double gflops = 4.0 * keys * shape.head_dim * shape.heads / t.median * 1e-9;
+  const double peak = shape.kind.compute == LANES_COMPUTE_EXACT ? ceilings.fma : ceilings.bf16;
+  std::printf("%-60s %10.1f us (%.1f..%.1f)  %7.1f GFLOP/s %3.0f%%\n", name.c_str(), t.median * 1e6, t.least * 1e6, t.most * 1e6, gflops,
+              100 * gflops / peak);
   std::fflush(stdout);
 }
 
 void Decode(lanes_runtime* runtime, const Options& options, const Ceilings& ceilings, const AttentionShape& shape) {
-  char name[96];
-  std::snprintf(name, sizeof name, "attention decode kv=%lld d=%d heads=%d/%d x%d %s", static_cast<long long>(shape.kv),
-                shape.head_dim, shape.heads, shape.kv_heads, shape.sequences, kDtypeNames[shape.dtype]);
+  const std::string name = shape.Name();
   if (!options.Wants(name)) return;
   AttentionCase attention(runtime, shape);
   const Timing t = Measure([&](int) { attention.Run(); });
-  const double bytes = 2.0 * static_cast<double>(shape.sequences * shape.kv * shape.kv_heads) * shape.head_dim *
-                       (shape.dtype == LANES_F32 ? 4 : 2);
-  std::printf("%-52s %10.1f us (%.1f..%.1f)  %7.1f GB/s %3.0f%%  (%.0f MB of keys and values)\n", name, t.median * 1e6, t.least * 1e6,
-              t.most * 1e6, bytes / t.median * 1e-9, 100 * bytes / t.median * 1e-9 / ceilings.read, bytes * 1e-6);
+  double keys = 0;
+  for (const int64_t kv : shape.kv) keys += Visible(shape, kv - 1);
+  const double bytes = 2.0 * keys * shape.kv_heads * shape.kind.Bytes(shape.head_dim);
+  std::printf("%-60s %10.1f us (%.1f..%.1f)  %7.1f GB/s %3.0f%%  (%.0f MB of keys and values)\n", name.c_str(), t.median * 1e6,
+              t.least * 1e6, t.most * 1e6, bytes / t.median * 1e-9, 100 * bytes / t.median * 1e-9 / ceilings.read, bytes * 1e-6);
   std::fflush(stdout);
 }
 
@@ -184,20 +224,28 @@ void Sample(lanes_runtime* runtime, const Options& options, const char* how, con
 }  // namespace
 
 void BenchAttention(lanes_runtime* runtime, const Options& options, const Ceilings& ceilings) {
-  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+  for (const Kind& kind : kKinds) {
     for (const int32_t dim : {64, 128}) {
-      for (const int64_t n : {512, 1024, 2048, 4096}) Prefill(runtime, options, ceilings, {32, 32, dim, dtype, 1, n, n});
+      for (const int64_t n : {512, 1024, 2048, 4096, 8192}) Prefill(runtime, options, ceilings, {32, 32, dim, kind, {n}, false});
     }
-    Prefill(runtime, options, ceilings, {9, 3, 64, dtype, 1, 512, 512});
-    Prefill(runtime, options, ceilings, {6, 6, 48, dtype, 1, 256, 256});
+    Prefill(runtime, options, ceilings, {9, 3, 64, kind, {512}, false});
+    Prefill(runtime, options, ceilings, {6, 6, 48, kind, {256}, false});
+    // Time grows with what is visible, not with the length.
+    for (const int64_t n : {2048, 4096, 8192}) Prefill(runtime, options, ceilings, {32, 8, 128, kind, {n}, false, 1024, 4});
     for (const int32_t dim : {64, 128}) {
       for (const int64_t kv : {512, 4096}) {
-        Decode(runtime, options, ceilings, {32, 8, dim, dtype, 1, 1, kv});
-        Decode(runtime, options, ceilings, {32, 8, dim, dtype, 8, 1, kv});
+        Decode(runtime, options, ceilings, {32, 8, dim, kind, {kv}, true});
+        Decode(runtime, options, ceilings, {32, 8, dim, kind, std::vector<int64_t>(8, kv), true});
       }
-      Decode(runtime, options, ceilings, {32, 32, dim, dtype, 2, 1, 4096});
-      Decode(runtime, options, ceilings, {32, 4, dim, dtype, 8, 1, 4096});
+      Decode(runtime, options, ceilings, {32, 8, dim, kind, {32768}, true});
+      Decode(runtime, options, ceilings, {32, 8, dim, kind, {32768}, true, 4096, 4});
+      // Lengths that differ.
+      Decode(runtime, options, ceilings, {32, 8, dim, kind, {32768, 64, 700, 9000, 1500, 300, 4096, 20000}, true});
+      Decode(runtime, options, ceilings, {32, 32, dim, kind, {4096, 4096}, true});
+      Decode(runtime, options, ceilings, {32, 4, dim, kind, std::vector<int64_t>(8, 4096), true});
     }
+    // One head: only its keys can be shared out.
+    Decode(runtime, options, ceilings, {4, 1, 128, kind, {32768}, true});
   }
   Norm(runtime, options, ceilings, LANES_NORM_LAYER);
   Norm(runtime, options, ceilings, LANES_NORM_RMS);

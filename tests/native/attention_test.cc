@@ -7,25 +7,41 @@ namespace {
 
 using Rows = std::vector<std::vector<float>>;
 
-std::vector<int32_t> DtypesOf(const Case& c) {
-  if (c.Text("dtype") == "all") return {LANES_F32, LANES_BF16};
-  return {ParseDtype(c.Text("dtype"))};
+std::vector<AttentionKind> KindsOf(const Case& c) {
+  std::vector<AttentionKind> kinds;
+  for (const AttentionKind& kind : kAttentionKinds) {
+    if (c.Text("dtype") == "all" || ParseDtype(c.Text("dtype")) == kind.dtype) kinds.push_back(kind);
+  }
+  return kinds;
 }
 
-// docs/numerics.md: at most twice the error of the same arithmetic done unfused in float32, plus a floor of a few roundings.
-void CheckAgainstOracle(const AttentionProblem& problem, const Rows& rows, const std::string& what) {
+// How `runtime` computes the problem: without bfloat16 dot products BF16 is EXACT. The reference always rounds.
+AttentionProblem AsComputed(lanes_runtime* runtime, AttentionProblem problem) {
+  lanes_runtime_info info = {};
+  info.size = sizeof info;
+  EXPECT_LANES_OK(lanes_get_runtime_info(runtime, &info));
+  const bool rounds = info.bf16_dot != 0 || info.isa == LANES_ISA_REFERENCE;
+  if (problem.compute == LANES_COMPUTE_BF16 && !rounds) problem.compute = LANES_COMPUTE_EXACT;
+  return problem;
+}
+
+// docs/numerics.md: at most twice the error of the same arithmetic done unfused in float32, plus a floor of a few roundings, plus
+// what rounding the weights may do.
+void CheckAgainstOracle(lanes_runtime* runtime, const AttentionProblem& given, const Rows& rows, const std::string& what) {
+  const AttentionProblem problem = AsComputed(runtime, given);
   for (size_t s = 0; s < problem.sequences.size(); ++s) {
-    const std::vector<double> truth = Unfused<double>(problem, problem.sequences[s]);
-    const std::vector<double> unfused = Unfused<float>(problem, problem.sequences[s]);
-    ASSERT_EQ(rows[s].size(), truth.size());
-    double allowed = 0;
-    for (size_t i = 0; i < truth.size(); ++i) allowed = std::max(allowed, std::fabs(unfused[i] - truth[i]));
-    allowed = 2 * allowed + 8 * 0x1p-24;
-    for (size_t i = 0; i < truth.size(); ++i) {
-      const double error = std::fabs(rows[s][i] - truth[i]);
+    const Unfused<double> truth(problem, problem.sequences[s]);
+    const Unfused<float> unfused(problem, problem.sequences[s]);
+    ASSERT_EQ(rows[s].size(), truth.out.size());
+    double arithmetic = 0;
+    for (size_t i = 0; i < truth.out.size(); ++i) arithmetic = std::max(arithmetic, std::fabs(unfused.out[i] - truth.out[i]));
+    arithmetic = 2 * arithmetic + 8 * 0x1p-24;
+    for (size_t i = 0; i < truth.out.size(); ++i) {
+      const double error = std::fabs(rows[s][i] - truth.out[i]), allowed = arithmetic + truth.allowed[i];
       if (!(error <= allowed)) {
-        FAIL() << what << ": sequence " << s << " query " << i / problem.Width() << " head " << i % problem.Width() / problem.dim
-               << " dim " << i % problem.dim << " is " << rows[s][i] << ", expected " << truth[i] << " +- " << allowed;
+        FAIL() << what << " dtype " << problem.dtype << " compute " << problem.compute << ": sequence " << s << " query "
+               << i / problem.Width() << " head " << i % problem.Width() / problem.dim << " dim " << i % problem.dim << " is "
+               << rows[s][i] << ", expected " << truth.out[i] << " +- " << allowed;
       }
     }
   }
@@ -43,11 +59,11 @@ TEST_P(AttentionTest, MatchesTheOracleOnCases) {
   const RuntimePtr runtime = MakeRuntime(isa(), 2);
   uint64_t stream = 0;
   for (const Case& c : ReadCases("attention.tsv")) {
-    for (const int32_t dtype : DtypesOf(c)) {
-      const AttentionProblem problem = MakeAttention(c, dtype, ++stream);
+    for (const AttentionKind& kind : KindsOf(c)) {
+      const AttentionProblem problem = MakeAttention(c, kind, ++stream);
       PagedCache cache(problem, stream);
       cache.WriteAll(runtime.get());
-      CheckAgainstOracle(problem, cache.RunAll(runtime.get()), c.Describe());
+      CheckAgainstOracle(runtime.get(), problem, cache.RunAll(runtime.get()), c.Describe());
       if (HasFailure()) return;
     }
   }
@@ -62,8 +78,8 @@ TEST_P(AttentionTest, BitsDoNotDependOnBatchPlacementOrThreads) {
   }
   uint64_t stream = 100;
   for (const Case& c : ReadCases("attention.tsv")) {
-    for (const int32_t dtype : DtypesOf(c)) {
-      const AttentionProblem problem = MakeAttention(c, dtype, ++stream);
+    for (const AttentionKind& kind : KindsOf(c)) {
+      const AttentionProblem problem = MakeAttention(c, kind, ++stream);
       PagedCache cache(problem, stream);
       cache.WriteAll(one.get());
       const Rows batch = cache.RunAll(one.get());
@@ -97,12 +113,13 @@ Rows RunInChunks(lanes_runtime* runtime, const AttentionProblem& problem, int64_
   return rows;
 }
 
-AttentionProblem LongPrompts(int32_t dtype) {
+AttentionProblem LongPrompts(const AttentionKind& kind) {
   AttentionProblem problem = {};
   problem.dim = 24;
   problem.heads = 6;
   problem.kv_heads = 2;
-  problem.dtype = dtype;
+  problem.dtype = kind.dtype;
+  problem.compute = kind.compute;
   problem.causal = true;
   problem.use_q_sink = true;
   problem.scale = 0.25f;
@@ -118,10 +135,10 @@ AttentionProblem LongPrompts(int32_t dtype) {
 
 TEST_P(AttentionTest, BitsDoNotDependOnChunks) {
   const RuntimePtr runtime = MakeRuntime(isa(), 2), wide = MakeRuntime(isa(), 8);
-  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
-    const AttentionProblem problem = LongPrompts(dtype);
+  for (const AttentionKind& kind : kAttentionKinds) {
+    const AttentionProblem problem = LongPrompts(kind);
     const Rows whole = RunInChunks(runtime.get(), problem, 100000);
-    CheckAgainstOracle(problem, whole, "long prompts");
+    CheckAgainstOracle(runtime.get(), problem, whole, "long prompts");
     for (const int64_t chunk : {1, 16, 33, 256}) {
       ExpectSameBits(whole, RunInChunks(chunk == 1 ? wide.get() : runtime.get(), problem, chunk), "chunks of " + std::to_string(chunk));
     }
@@ -131,7 +148,7 @@ TEST_P(AttentionTest, BitsDoNotDependOnChunks) {
 // What the tests above compare must be able to differ: another order of the keys does change bits.
 TEST_P(AttentionTest, OrderOfKeysChangesBits) {
   const RuntimePtr runtime = MakeRuntime(isa(), 1);
-  AttentionProblem problem = LongPrompts(LANES_F32);
+  AttentionProblem problem = LongPrompts(kAttentionKinds[0]);
   problem.causal = false;
   problem.sequences = {{4, 200, 0, 0, {}, {}, {}, {}}};
   Random random(6);
@@ -219,14 +236,14 @@ TEST_P(AttentionTest, MinusInfinityWeighsNothing) {
     }
     PagedCache cache(problem, 1);
     cache.WriteAll(runtime.get());
-    CheckAgainstOracle(problem, cache.RunAll(runtime.get()), "minus infinity");
+    CheckAgainstOracle(runtime.get(), problem, cache.RunAll(runtime.get()), "minus infinity");
   }
 }
 
 // NaN and infinity in one sequence, head or value stay there.
 TEST_P(AttentionTest, NanStaysInItsRow) {
   const RuntimePtr runtime = MakeRuntime(isa(), 1);
-  AttentionProblem problem = LongPrompts(LANES_F32);
+  AttentionProblem problem = LongPrompts(kAttentionKinds[0]);
   problem.use_q_sink = false;
   problem.sequences.resize(2);
   PagedCache clean(problem, 3);
@@ -253,6 +270,92 @@ TEST_P(AttentionTest, NanStaysInItsRow) {
       ASSERT_EQ(memcmp(&rows[1][i], &expected[1][i], 4), 0) << "query " << query << " head " << head << " dim " << d;
     }
   }
+}
+
+// A row of keys or values that holds NaN or infinity makes an int8 page's scale NaN: whoever sees it is NaN, in every dimension, and
+// nobody else.
+TEST_P(AttentionTest, NanInAnInt8RowReachesThoseWhoSeeIt) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  for (const bool in_key : {true, false}) {
+    AttentionProblem problem = LongPrompts({LANES_S8, LANES_COMPUTE_INT8});
+    problem.use_q_sink = false;
+    problem.sequences.resize(2);
+    PagedCache clean(problem, 3);
+    clean.WriteAll(runtime.get());
+    const Rows expected = clean.RunAll(runtime.get());
+    const int64_t width = problem.Width(), key = 150;
+    AttentionProblem dirty = problem;
+    Sequence& s = dirty.sequences[1];
+    (in_key ? s.k : s.v)[key * problem.KvWidth() + 24 + 3] = in_key ? std::nanf("") : -INFINITY;  // kv head 1
+    PagedCache cache(dirty, 3);
+    cache.WriteAll(runtime.get());
+    const Rows rows = cache.RunAll(runtime.get());
+    EXPECT_TRUE(SameBits(rows[0], expected[0]));
+    for (int64_t i = 0; i < 300 * width; ++i) {
+      const int64_t query = i / width, head = i % width / 24;
+      if (query >= key && query < key + 100 && head >= 3) {
+        ASSERT_TRUE(std::isnan(rows[1][i])) << "query " << query << " head " << head;
+      } else {
+        ASSERT_EQ(memcmp(&rows[1][i], &expected[1][i], 4), 0) << "query " << query << " head " << head;
+      }
+    }
+  }
+}
+
+// Queries, keys and values of any size that a float can have, zero among them, and of sizes that differ from token to token.
+TEST_P(AttentionTest, Int8PagesKeepEverySize) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  for (const float size : {0.0f, 1e-44f, 1e-38f, 1e-30f, 1e-20f, 1.0f, 1e20f, 1e36f}) {
+    for (const bool mixed : {false, true}) {
+      AttentionProblem problem = {};
+      problem.dim = 20;
+      problem.heads = 2;
+      problem.kv_heads = 1;
+      problem.dtype = LANES_S8;
+      problem.compute = LANES_COMPUTE_INT8;
+      problem.causal = true;
+      problem.scale = 1.0f;
+      problem.sequences = {{70, 140, 0, 0, {}, {}, {}, {}}};
+      Random random(12);
+      Fill(&problem, &random);
+      Sequence& s = problem.sequences[0];
+      for (int64_t j = 0; j < 140; ++j) {
+        for (int64_t d = 0; d < 20; ++d) s.v[j * 20 + d] *= mixed && j % 3 == 0 ? 1e-3f * size : size;
+        if (mixed && j % 5 == 0) std::fill_n(s.k.begin() + j * 20, 20, 0.0f);
+      }
+      // Scores of ordinary size from queries and keys that are not.
+      if (size > 0) {
+        for (float& k : s.k) k *= std::min(size, 1e30f);
+        for (float& q : s.q) q /= std::min(size, 1e30f);
+        if (size < 1e-30f) s.q = random.Floats(s.q.size(), 2.0f);
+      }
+      PagedCache cache(problem, 1);
+      cache.WriteAll(runtime.get());
+      const Rows rows = cache.RunAll(runtime.get());
+      const Unfused<double> truth(problem, s);
+      // Weights times scales below 2^-113 lose digits, down to nothing.
+      const double floor = 127 * 0x1p-126;
+      for (size_t i = 0; i < truth.out.size(); ++i) {
+        ASSERT_NEAR(rows[0][i], truth.out[i], truth.allowed[i] + 1e-5 * size + floor) << "size " << size << " element " << i;
+      }
+    }
+  }
+}
+
+// A page that is used again has the scales of what it holds now.
+TEST_P(AttentionTest, ReusedPagesForgetTheirScales) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  AttentionProblem large = LongPrompts({LANES_S8, LANES_COMPUTE_INT8});
+  large.sequences.resize(1);
+  AttentionProblem small = large;
+  for (float& k : large.sequences[0].k) k *= 50;
+  for (float& v : large.sequences[0].v) v *= 1000;
+  PagedCache fresh(small, 4), reused(large, 4);
+  fresh.WriteAll(runtime.get());
+  reused.WriteAll(runtime.get());
+  reused.Replace(small);
+  reused.WriteAll(runtime.get());
+  EXPECT_TRUE(SameBits(fresh.RunAll(runtime.get())[0], reused.RunAll(runtime.get())[0]));
 }
 
 TEST_P(AttentionTest, OutputMayReplaceQueries) {
@@ -382,6 +485,13 @@ TEST_P(AttentionTest, RefusesBadArguments) {
   refused("overlap", [&](auto* p) { p->out = q.data() + 1; });
   refused("overlap", [&](auto* p) { p->q_sink = q_sink.data(); p->q_sink_len = 96; p->out = q_sink.data(); });
   refused("64 bits", [](auto* p) { p->tokens = INT64_MAX; });
+  refused("compute is 3", [](auto* p) { p->compute = 3; });
+  refused("compute is -1", [](auto* p) { p->compute = -1; });
+  refused("compute is 1 for f32 pages", [](auto* p) { p->compute = LANES_COMPUTE_BF16; });
+  refused("compute is 2 for f32 pages", [](auto* p) { p->compute = LANES_COMPUTE_INT8; });
+  const PoolPtr s8 = MakePool(4, 2, 2, 8, LANES_S8), bf16 = MakePool(4, 2, 2, 8, LANES_BF16);
+  refused("compute is 0 for s8 pages", [&](auto* p) { p->pool = s8.get(); });
+  refused("compute is 2 for bf16 pages", [&](auto* p) { p->pool = bf16.get(); p->compute = LANES_COMPUTE_INT8; });
   refused("size", [](auto* p) { p->size = sizeof *p + 8; });
   // What no query sees need not be there; a sequence without queries asks for nothing.
   window = {3, 0};

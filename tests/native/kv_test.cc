@@ -26,8 +26,8 @@ lanes_kv_write_params WriteParams(lanes_kv_pool* pool, const std::vector<int64_t
 }
 
 // Attention with one key returns its value as stored: what was written can be read back.
-std::vector<float> ReadValue(lanes_runtime* runtime, lanes_kv_pool* pool, int32_t layer, int32_t heads, int32_t dim, int64_t slot,
-                             const std::vector<float>& q) {
+std::vector<float> ReadValue(lanes_runtime* runtime, lanes_kv_pool* pool, int32_t dtype, int32_t layer, int32_t heads, int32_t dim,
+                             int64_t slot, const std::vector<float>& q) {
   std::vector<float> out(q.size());
   const int64_t q_begin[] = {0, 1}, kv_len[] = {slot % LANES_PAGE_TOKENS + 1}, window[] = {1};
   const int32_t page = static_cast<int32_t>(slot / LANES_PAGE_TOKENS);
@@ -52,13 +52,14 @@ std::vector<float> ReadValue(lanes_runtime* runtime, lanes_kv_pool* pool, int32_
   params.window = window;
   params.window_len = 1;
   params.out = out.data();
+  params.compute = ComputeFor(dtype);
   EXPECT_LANES_OK(lanes_attention(runtime, &params));
   return out;
 }
 
 TEST_P(KvTest, EveryLayerPageAndSlotHoldsItsOwn) {
   const RuntimePtr runtime = MakeRuntime(isa(), 3);
-  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+  for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_S8}) {
     for (const int32_t dim : {1, 7, 16, 33}) {
       const int32_t heads = 3, pages = 3, layers = 2;
       const int64_t width = heads * dim, tokens = pages * LANES_PAGE_TOKENS;
@@ -82,9 +83,17 @@ TEST_P(KvTest, EveryLayerPageAndSlotHoldsItsOwn) {
       }
       for (int32_t layer = 0; layer < layers; ++layer) {
         for (int64_t i = 0; i < tokens; ++i) {
-          const std::vector<float> got = ReadValue(runtime.get(), pool.get(), layer, heads, dim, slots[i], q);
+          const std::vector<float> got = ReadValue(runtime.get(), pool.get(), dtype, layer, heads, dim, slots[i], q);
           for (int64_t j = 0; j < width; ++j) {
-            ASSERT_EQ(got[j], RoundTo(dtype, values[layer][i * width + j])) << "layer " << layer << " slot " << slots[i] << " at " << j;
+            const float written = values[layer][i * width + j];
+            if (dtype == LANES_S8) {
+              const QuantizedRow row(&values[layer][i * width + j / dim * dim], dim);
+              // One weight of 1 brings back element times scale, but for the roundings of both.
+              const double expected = row.elements[j % dim] * row.scale;
+              ASSERT_NEAR(got[j], expected, std::fabs(expected) * 0x1p-14) << "layer " << layer << " slot " << slots[i] << " at " << j;
+            } else {
+              ASSERT_EQ(got[j], RoundTo(dtype, written)) << "layer " << layer << " slot " << slots[i] << " at " << j;
+            }
           }
         }
       }
@@ -94,7 +103,7 @@ TEST_P(KvTest, EveryLayerPageAndSlotHoldsItsOwn) {
 
 TEST_P(KvTest, SkippedTokensAndOtherSlotsStayUntouched) {
   const RuntimePtr runtime = MakeRuntime(isa(), 1);
-  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+  for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_S8}) {
     const PoolPtr pool = MakePool(2, 1, 1, 9, dtype);
     EXPECT_LANES_OK(lanes_kv_page_poison(pool.get(), 0));
     const std::vector<float> k(27, 1.0f), v(27, 2.0f), q(9, 1.0f);
@@ -102,10 +111,10 @@ TEST_P(KvTest, SkippedTokensAndOtherSlotsStayUntouched) {
     const lanes_kv_write_params params = WriteParams(pool.get(), slots, k, v, 9);
     ASSERT_LANES_OK(lanes_kv_write(runtime.get(), &params));
     for (int64_t slot = 0; slot < LANES_PAGE_TOKENS; ++slot) {
-      const std::vector<float> got = ReadValue(runtime.get(), pool.get(), 0, 1, 9, slot, q);
+      const std::vector<float> got = ReadValue(runtime.get(), pool.get(), dtype, 0, 1, 9, slot, q);
       for (const float value : got) {
         if (slot == 5 || slot == 7) {
-          EXPECT_EQ(value, 2.0f) << slot;
+          EXPECT_NEAR(value, 2.0f, dtype == LANES_S8 ? 0x1p-13 : 0) << slot;
         } else {
           EXPECT_TRUE(std::isnan(value)) << slot;
         }
@@ -116,19 +125,21 @@ TEST_P(KvTest, SkippedTokensAndOtherSlotsStayUntouched) {
 
 TEST_P(KvTest, PoisonReachesEveryLayerOfItsPageOnly) {
   const RuntimePtr runtime = MakeRuntime(isa(), 1);
-  const PoolPtr pool = MakePool(3, 2, 2, 8, LANES_F32);
   const std::vector<float> q(16, 1.0f);
-  ASSERT_LANES_OK(lanes_kv_page_poison(pool.get(), 1));
-  for (int32_t layer = 0; layer < 2; ++layer) {
-    for (int64_t page = 0; page < 3; ++page) {
-      for (const int64_t offset : {0, 63}) {
-        const std::vector<float> got = ReadValue(runtime.get(), pool.get(), layer, 2, 8, page * 64 + offset, q);
-        for (const float value : got) EXPECT_EQ(std::isnan(value), page == 1);
+  for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_S8}) {
+    const PoolPtr pool = MakePool(3, 2, 2, 8, dtype);
+    ASSERT_LANES_OK(lanes_kv_page_poison(pool.get(), 1));
+    for (int32_t layer = 0; layer < 2; ++layer) {
+      for (int64_t page = 0; page < 3; ++page) {
+        for (const int64_t offset : {0, 63}) {
+          const std::vector<float> got = ReadValue(runtime.get(), pool.get(), dtype, layer, 2, 8, page * 64 + offset, q);
+          for (const float value : got) EXPECT_EQ(std::isnan(value), page == 1);
+        }
       }
     }
+    EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "page", lanes_kv_page_poison(pool.get(), 3));
+    EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "page", lanes_kv_page_poison(pool.get(), -1));
   }
-  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "page", lanes_kv_page_poison(pool.get(), 3));
-  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "page", lanes_kv_page_poison(pool.get(), -1));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "pool", lanes_kv_page_poison(nullptr, 0));
 }
 
@@ -172,6 +183,11 @@ TEST_F(KvPoolTest, CountsItsBytes) {
   uint64_t bytes = 0;
   ASSERT_LANES_OK(lanes_kv_pool_bytes(&params, &bytes));
   EXPECT_EQ(bytes, 10u * 3 * 2 * 64 * (24 + 32) * 2);
+  // Keys in units of four, values in groups of 16, and two scales.
+  const lanes_kv_pool_params s8 = {sizeof s8, 10, 3, 2, 22, LANES_S8};
+  uint64_t s8_bytes = 0;
+  ASSERT_LANES_OK(lanes_kv_pool_bytes(&s8, &s8_bytes));
+  EXPECT_EQ(s8_bytes, 10u * 3 * 2 * 64 * (24 + 32 + 4 + 4));
   lanes_memory_stats before = {}, after = {};
   before.size = after.size = sizeof before;
   ASSERT_LANES_OK(lanes_get_memory_stats(&before));

@@ -359,7 +359,8 @@ typedef struct lanes_rope_params {
 LANES_API int32_t lanes_rope(lanes_runtime* runtime, const lanes_rope_params* params);
 
 /* A pool of KV pages shared by all layers: page p of layer l holds LANES_PAGE_TOKENS keys and values of each kv head.
-   Inside a page keys are transposed (SIMD lanes run over keys) and values row-major; the layout is private. */
+   Inside a page keys are transposed (SIMD lanes run over keys) and values row-major; the layout is private.
+   S8 pages hold a key, and a value, of each token and kv head as int8 elements with one float32 scale: x = scale * element. */
 typedef struct lanes_kv_pool lanes_kv_pool;
 
 typedef struct lanes_kv_pool_params {
@@ -368,17 +369,20 @@ typedef struct lanes_kv_pool_params {
   int32_t layers;
   int32_t kv_heads;
   int32_t head_dim;
-  int32_t dtype; /* LANES_F32 or LANES_BF16 */
+  int32_t dtype; /* LANES_F32, LANES_BF16 or LANES_S8 */
 } lanes_kv_pool_params;
 
 LANES_API int32_t lanes_kv_pool_create(const lanes_kv_pool_params* params, lanes_kv_pool** out);
 LANES_API int32_t lanes_kv_pool_destroy(lanes_kv_pool* pool);
 LANES_API int32_t lanes_kv_pool_bytes(const lanes_kv_pool_params* params, uint64_t* bytes);
 
-/* Fills a page of every layer with NaN, so that a test sees any read of what was not written. */
+/* Fills a page of every layer with NaN (S8: its scales), so that a test sees any read of what was not written. */
 LANES_API int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page);
 
-/* Writes keys and values of `tokens` tokens to their slots. A slot is page * LANES_PAGE_TOKENS + offset, or -1: not kept. */
+/* Writes keys and values of `tokens` tokens to their slots. A slot is page * LANES_PAGE_TOKENS + offset, or -1: not kept.
+   BF16 pages round half to even. S8 pages quantize each head's row x: scale = max |x| / 127 and
+   element = clamp(round(x / scale), -127, 127), rounding half to even, in float32; a scale of 0 gives elements 0. A row that
+   holds NaN or infinity gets the scale NaN, so that whoever sees it gets NaN. */
 typedef struct lanes_kv_write_params {
   uint64_t size;
   lanes_kv_pool* pool;
@@ -407,7 +411,16 @@ LANES_API int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_pa
    Pages that hold no visible key may be -1. A window needs causal.
 
    Attention sinks (Xiao et al. 2023): q_sink, when given, holds the queries as rotated for the keys j < sinks[s]; all other
-   keys use q. So positions inside the cache can be re-numbered without touching stored keys. */
+   keys use q. So positions inside the cache can be re-numbered without touching stored keys.
+
+   `compute` says how it multiplies, with s = scale * log2(e):
+    - EXACT (F32 and BF16 pages): float32 throughout; bfloat16 elements are widened in registers.
+    - BF16 (BF16 pages): s * q and the weights 2^(score - maximum) are rounded to bfloat16, half to even, and multiplied in pairs
+      with float32 sums; the weights are summed as rounded. On a CPU without bfloat16 dot instructions it is computed as EXACT.
+    - INT8 (S8 pages, and the only one for them): s * q of a head becomes 16-bit integers times a power of two, the one that
+      brings the largest into [2^14, 2^15); so do the weights times the values' scales, for each tile of keys. Products with
+      int8 elements are summed exactly. score = float(sum) * power * key scale; a tile adds float(sum) * power to the output.
+      A weight of 0 meets no value. */
 typedef struct lanes_attention_params {
   uint64_t size;
   const lanes_kv_pool* pool;
@@ -436,6 +449,7 @@ typedef struct lanes_attention_params {
   float* out; /* [tokens, heads * head_dim]; may be q with the same stride when q_sink is NULL */
   uint64_t out_len;
   int64_t out_stride;
+  int32_t compute; /* lanes_compute */
 } lanes_attention_params;
 
 LANES_API int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* params);

@@ -8,6 +8,16 @@ namespace {
 
 using LongLong = long long;
 
+void CheckCompute(int32_t compute, int32_t dtype) {
+  CheckRange(compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_INT8, "compute");
+  const bool fits = dtype == LANES_S8 ? compute == LANES_COMPUTE_INT8
+                                      : compute == LANES_COMPUTE_EXACT || (compute == LANES_COMPUTE_BF16 && dtype == LANES_BF16);
+  if (!fits) {
+    ThrowInvalid("compute is %d for %s pages: expected EXACT (0) for f32, EXACT or BF16 (1) for bf16, INT8 (2) for s8", compute,
+                 DtypeName(dtype));
+  }
+}
+
 void CheckSequence(const lanes_attention_params& p, int32_t s) {
   const int64_t n = p.q_begin[s + 1] - p.q_begin[s];
   if (p.q_begin[s + 1] < p.q_begin[s] || p.q_begin[s + 1] > p.tokens) {
@@ -98,6 +108,7 @@ int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* pa
       ThrowInvalid("heads is %d: expected a multiple of the pool's %d kv heads", p.heads, pool->kv_heads);
     }
     CheckFinite(p.scale, "scale");
+    CheckCompute(p.compute, pool->dtype);
     CheckRange(p.tokens, 0, INT64_MAX, "tokens");
     const int64_t width = static_cast<int64_t>(p.heads) * pool->head_dim;
     CheckMatrix(p.q, p.q_len, p.tokens, width, p.q_stride, "q");

@@ -19,9 +19,9 @@ lanes_kv_pool Layout(const lanes_kv_pool_params& params) {
   CheckField(params.layers, INT32_MAX, "layers");
   CheckField(params.kv_heads, INT32_MAX, "kv_heads");
   CheckField(params.head_dim, LANES_MAX_HEAD_DIM, "head_dim");
-  if (params.dtype != LANES_F32 && params.dtype != LANES_BF16) {
-    ThrowInvalid("dtype is %d (%s): KV pages are f32 (%d) or bf16 (%d)", params.dtype, DtypeName(params.dtype), LANES_F32,
-                 LANES_BF16);
+  if (params.dtype != LANES_F32 && params.dtype != LANES_BF16 && params.dtype != LANES_S8) {
+    ThrowInvalid("dtype is %d (%s): KV pages are f32 (%d), bf16 (%d) or s8 (%d)", params.dtype, DtypeName(params.dtype), LANES_F32,
+                 LANES_BF16, LANES_S8);
   }
   lanes_kv_pool pool = {};
   pool.pages = params.pages;
@@ -29,9 +29,11 @@ lanes_kv_pool Layout(const lanes_kv_pool_params& params) {
   pool.kv_heads = params.kv_heads;
   pool.head_dim = params.head_dim;
   pool.dtype = params.dtype;
-  pool.key_dims = static_cast<int32_t>(params.dtype == LANES_BF16 ? RoundUp(params.head_dim, 2) : params.head_dim);
+  pool.per_unit = static_cast<int32_t>(4 / DtypeBytes(params.dtype));
+  pool.key_units = static_cast<int32_t>(CeilDiv(params.head_dim, pool.per_unit));
   pool.value_cols = static_cast<int32_t>(RoundUp(params.head_dim, 16));
-  pool.key_bytes = DtypeBytes(params.dtype) * LANES_PAGE_TOKENS * pool.key_dims;
+  const int64_t scale_bytes = params.dtype == LANES_S8 ? 2 * LANES_PAGE_TOKENS * static_cast<int64_t>(sizeof(float)) : 0;
+  pool.key_bytes = ScaleOffset(&pool) + scale_bytes;
   pool.block_bytes = pool.key_bytes + DtypeBytes(params.dtype) * LANES_PAGE_TOKENS * pool.value_cols;
   return pool;
 }

@@ -1,5 +1,5 @@
 // Keys and values of new tokens into their pages (layout: ops/kv_pool.h). Contract: lanes_kv_write_params; arguments have
-// been checked. bfloat16 pages round half to even.
+// been checked.
 #ifndef LANES_OPS_KV_WRITE_H_
 #define LANES_OPS_KV_WRITE_H_
 

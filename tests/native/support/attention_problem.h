@@ -25,14 +25,39 @@ inline PoolPtr MakePool(int32_t pages, int32_t layers, int32_t kv_heads, int32_t
   return PoolPtr(pool);
 }
 
+// What pages hold and how they are multiplied.
+struct AttentionKind {
+  int32_t dtype, compute;
+};
+constexpr AttentionKind kAttentionKinds[] = {{LANES_F32, LANES_COMPUTE_EXACT},
+                                             {LANES_BF16, LANES_COMPUTE_EXACT},
+                                             {LANES_BF16, LANES_COMPUTE_BF16},
+                                             {LANES_S8, LANES_COMPUTE_INT8}};
+
+// The only kind, or the first, of a dtype.
+inline int32_t ComputeFor(int32_t dtype) { return dtype == LANES_S8 ? LANES_COMPUTE_INT8 : LANES_COMPUTE_EXACT; }
+
 struct Sequence {
   int64_t n, kv, window, sinks;
   // Dense [kv or n, heads, dim].
   std::vector<float> q, q_sink, k, v;
 };
 
+// A row of one head in an int8 page, by the rule of lanes_kv_write: element times scale is what it stands for.
+struct QuantizedRow {
+  explicit QuantizedRow(const float* x, int64_t dim) : elements(dim, 0) {
+    float largest = 0;
+    for (int64_t d = 0; d < dim; ++d) largest = std::max(largest, std::fabs(x[d]));
+    scale = largest / 127.0f;
+    for (int64_t d = 0; d < dim && scale > 0; ++d) elements[d] = std::nearbyint(std::min(127.0f, std::max(-127.0f, x[d] / scale)));
+  }
+  float scale;
+  std::vector<double> elements;
+};
+
 struct AttentionProblem {
   int32_t dim, heads, kv_heads, dtype;
+  int32_t compute = LANES_COMPUTE_EXACT;
   bool causal, use_q_sink;
   float scale;
   int64_t q_pad = 0, offset = 0;
@@ -55,17 +80,22 @@ inline void Fill(AttentionProblem* problem, Random* random) {
   for (Sequence& s : problem->sequences) {
     s.q = random->Floats(s.n * problem->Width(), 2.0f);
     s.q_sink = random->Floats(s.n * problem->Width(), 2.0f);
-    s.k = RoundTo(problem->dtype, random->Floats(s.kv * problem->KvWidth(), 2.0f));
-    s.v = RoundTo(problem->dtype, random->Floats(s.kv * problem->KvWidth(), 1.0f));
+    s.k = random->Floats(s.kv * problem->KvWidth(), 2.0f);
+    s.v = random->Floats(s.kv * problem->KvWidth(), 1.0f);
+    if (problem->dtype == LANES_BF16) {
+      s.k = RoundTo(LANES_BF16, s.k);
+      s.v = RoundTo(LANES_BF16, s.v);
+    }
   }
 }
 
-inline AttentionProblem MakeAttention(const Case& c, int32_t dtype, uint64_t stream) {
+inline AttentionProblem MakeAttention(const Case& c, const AttentionKind& kind, uint64_t stream) {
   AttentionProblem problem;
   problem.dim = static_cast<int32_t>(c.Integer("dim"));
   problem.heads = static_cast<int32_t>(c.Integer("heads"));
   problem.kv_heads = static_cast<int32_t>(c.Integer("kv_heads"));
-  problem.dtype = dtype;
+  problem.dtype = kind.dtype;
+  problem.compute = kind.compute;
   problem.causal = c.Integer("causal") != 0;
   problem.use_q_sink = c.Integer("q_sink") != 0;
   problem.q_pad = c.Integer("q_pad");
@@ -86,43 +116,103 @@ inline AttentionProblem MakeAttention(const Case& c, int32_t dtype, uint64_t str
   return problem;
 }
 
-// Plain loops in T: scores, maximum, exponentials, weighted sum, one after the other. [n, heads, dim] of sequence s.
+// [kv, kv_heads, dim]: what the pages stand for.
+inline std::vector<double> Stored(const AttentionProblem& problem, const std::vector<float>& x) {
+  std::vector<double> stored(x.begin(), x.end());
+  for (size_t row = 0; problem.dtype == LANES_S8 && row < x.size(); row += problem.dim) {
+    const QuantizedRow quantized(&x[row], problem.dim);
+    for (int64_t d = 0; d < problem.dim; ++d) stored[row + d] = quantized.elements[d] * quantized.scale;
+  }
+  return stored;
+}
+
+// s * q of one head, rounded as `compute` says, over s.
+inline std::vector<double> RoundedQuery(const AttentionProblem& problem, const float* q) {
+  std::vector<double> rounded(q, q + problem.dim);
+  if (problem.compute == LANES_COMPUTE_EXACT) return rounded;
+  const double s = problem.scale * 1.4426950408889634;
+  float largest = 0;
+  for (int64_t d = 0; d < problem.dim; ++d) largest = std::max(largest, std::fabs(q[d] * static_cast<float>(s)));
+  // The power of two that brings the largest into [2^14, 2^15).
+  const double power = largest == 0 ? 1 : std::exp2(14 - std::floor(std::log2(static_cast<double>(largest))));
+  for (int64_t d = 0; d < problem.dim; ++d) {
+    const float x = q[d] * static_cast<float>(s);
+    const bool bf16 = problem.compute == LANES_COMPUTE_BF16;
+    rounded[d] = (bf16 ? RoundTo(LANES_BF16, x) : std::min(32767.0, std::nearbyint(x * power)) / power) / s;
+  }
+  return rounded;
+}
+
+// Attention of one sequence, one step after the other, in T: scores, maximum, exponentials, weighted sum.
 template <class T>
-std::vector<double> Unfused(const AttentionProblem& problem, const Sequence& s) {
-  const int64_t dim = problem.dim, group = problem.heads / problem.kv_heads;
-  std::vector<double> out(s.n * problem.Width());
-  for (int64_t i = 0; i < s.n; ++i) {
-    for (int64_t h = 0; h < problem.heads; ++h) {
-      const int64_t kv_head = h / group;
-      std::vector<T> scores(s.kv, -std::numeric_limits<T>::infinity());
-      T largest = -std::numeric_limits<T>::infinity(), sum = 0;
-      for (int64_t j = 0; j < s.kv; ++j) {
-        if (!problem.Visible(s, i, j)) continue;
-        const std::vector<float>& q = problem.use_q_sink && j < s.sinks ? s.q_sink : s.q;
-        T dot = 0;
-        for (int64_t d = 0; d < dim; ++d) {
-          dot += static_cast<T>(q[i * problem.Width() + h * dim + d]) * static_cast<T>(s.k[j * problem.KvWidth() + kv_head * dim + d]);
-        }
-        scores[j] = dot * static_cast<T>(problem.scale);
-        largest = std::max(largest, scores[j]);
-      }
-      std::vector<T> values(dim, 0);
-      for (int64_t j = 0; j < s.kv; ++j) {
-        if (!problem.Visible(s, i, j)) continue;
-        const T weight = std::exp(scores[j] - largest);
-        sum += weight;
-        for (int64_t d = 0; d < dim; ++d) values[d] += weight * static_cast<T>(s.v[j * problem.KvWidth() + kv_head * dim + d]);
-      }
-      for (int64_t d = 0; d < dim; ++d) out[i * problem.Width() + h * dim + d] = values[d] / sum;
+struct Unfused {
+  Unfused(const AttentionProblem& problem, const Sequence& s)
+      : out(s.n * problem.Width()), allowed(out.size()), k_(Stored(problem, s.k)), v_(Stored(problem, s.v)) {
+    for (int64_t i = 0; i < s.n; ++i) {
+      for (int64_t h = 0; h < problem.heads; ++h) Attend(problem, s, i, h);
     }
   }
-  return out;
-}
+
+  // [n, heads, dim]. `allowed`: the most that rounding the weights, as `compute` does, may change an element by.
+  std::vector<double> out, allowed;
+
+ private:
+  void Attend(const AttentionProblem& problem, const Sequence& s, int64_t i, int64_t h) {
+    const int64_t dim = problem.dim, width = problem.KvWidth(), column = h / (problem.heads / problem.kv_heads) * dim;
+    const int64_t at = i * problem.Width() + h * dim;
+    const std::vector<double> q = RoundedQuery(problem, &s.q[at]), q_sink = RoundedQuery(problem, &s.q_sink[at]);
+    std::vector<T> weights(s.kv, 0);
+    T largest = -std::numeric_limits<T>::infinity(), sum = 0;
+    for (int64_t j = 0; j < s.kv; ++j) {
+      if (!problem.Visible(s, i, j)) continue;
+      const std::vector<double>& query = problem.use_q_sink && j < s.sinks ? q_sink : q;
+      T dot = 0;
+      for (int64_t d = 0; d < dim; ++d) dot += static_cast<T>(query[d]) * static_cast<T>(k_[j * width + column + d]);
+      weights[j] = dot * static_cast<T>(problem.scale);
+      largest = std::max(largest, weights[j]);
+    }
+    for (int64_t j = 0; j < s.kv; ++j) {
+      weights[j] = problem.Visible(s, i, j) ? std::exp(weights[j] - largest) : 0;
+      sum += weights[j];
+    }
+    for (int64_t d = 0; d < dim; ++d) {
+      T value = 0;
+      double magnitude = 0;
+      for (int64_t j = 0; j < s.kv; ++j) {
+        if (!problem.Visible(s, i, j)) continue;
+        value += weights[j] * static_cast<T>(v_[j * width + column + d]);
+        magnitude += static_cast<double>(weights[j]) * std::fabs(v_[j * width + column + d]);
+      }
+      out[at + d] = value / sum;
+      // A weight rounded to bfloat16 is off by at most 2^-9 of it, and so is their sum.
+      if (problem.compute == LANES_COMPUTE_BF16) allowed[at + d] = 0x1.02p-8 * magnitude / static_cast<double>(sum);
+    }
+    if (problem.compute == LANES_COMPUTE_INT8) AllowS8(problem, s, i, column, weights, static_cast<double>(sum), &allowed[at]);
+  }
+
+  // Weight times scale is off by at most 2^-15 of the tile's largest.
+  static void AllowS8(const AttentionProblem& problem, const Sequence& s, int64_t i, int64_t column, const std::vector<T>& weights,
+                      double sum, double* allowed) {
+    for (int64_t begin = 0; begin < s.kv; begin += LANES_PAGE_TOKENS) {
+      double largest = 0;
+      std::vector<double> elements(problem.dim, 0);
+      for (int64_t j = begin; j < std::min<int64_t>(begin + LANES_PAGE_TOKENS, s.kv); ++j) {
+        if (!problem.Visible(s, i, j)) continue;
+        const QuantizedRow row(&s.v[j * problem.KvWidth() + column], problem.dim);
+        largest = std::max(largest, static_cast<double>(weights[j]) * row.scale);
+        for (int64_t d = 0; d < problem.dim; ++d) elements[d] += std::fabs(row.elements[d]);
+      }
+      for (int64_t d = 0; d < problem.dim; ++d) allowed[d] += 0x1.01p-15 * largest * elements[d] / sum;
+    }
+  }
+
+  const std::vector<double> k_, v_;
+};
 
 // Scattered pages of a pool in which whatever no query sees is NaN.
 class PagedCache {
  public:
-  PagedCache(const AttentionProblem& problem, uint64_t placement) : problem_(problem) {
+  PagedCache(const AttentionProblem& problem, uint64_t placement) : given_(&problem) {
     int64_t pages = 3;
     for (const Sequence& s : problem.sequences) {
       const int64_t needed = (s.kv + LANES_PAGE_TOKENS - 1) / LANES_PAGE_TOKENS;
@@ -146,16 +236,19 @@ class PagedCache {
     }
   }
 
+  // From now on for another problem of the same shape, in the same pages.
+  void Replace(const AttentionProblem& problem) { given_ = &problem; }
+
   // Keys [begin, end) of sequence s, as far as any query sees them.
   void Write(lanes_runtime* runtime, size_t s, int64_t begin, int64_t end) {
-    const Sequence& sequence = problem_.sequences[s];
+    const Sequence& sequence = given_->sequences[s];
     if (begin == end) return;
     std::vector<int64_t> slots;
     for (int64_t j = begin; j < end; ++j) {
       const int64_t page = table_[s * stride_ + j / LANES_PAGE_TOKENS];
-      slots.push_back(problem_.Seen(sequence, j) ? page * LANES_PAGE_TOKENS + j % LANES_PAGE_TOKENS : -1);
+      slots.push_back(given_->Seen(sequence, j) ? page * LANES_PAGE_TOKENS + j % LANES_PAGE_TOKENS : -1);
     }
-    const int64_t width = problem_.KvWidth();
+    const int64_t width = given_->KvWidth();
     lanes_kv_write_params params = {};
     params.size = sizeof params;
     params.pool = pool_.get();
@@ -170,7 +263,7 @@ class PagedCache {
     EXPECT_LANES_OK(lanes_kv_write(runtime, &params));
   }
   void WriteAll(lanes_runtime* runtime) {
-    for (size_t s = 0; s < problem_.sequences.size(); ++s) Write(runtime, s, 0, problem_.sequences[s].kv);
+    for (size_t s = 0; s < given_->sequences.size(); ++s) Write(runtime, s, 0, given_->sequences[s].kv);
   }
 
   // Part of sequence `s`: its queries [begin, end), as a chunk would bring them.
@@ -181,12 +274,12 @@ class PagedCache {
 
   // Runs the parts as one batch and returns each one's rows.
   std::vector<std::vector<float>> Run(lanes_runtime* runtime, const std::vector<Part>& parts) const {
-    const int64_t width = problem_.Width(), stride = width + problem_.q_pad, offset = problem_.offset;
+    const int64_t width = given_->Width(), stride = width + given_->q_pad, offset = given_->offset;
     std::vector<int64_t> q_begin = {0}, kv_len, window, sinks;
     std::vector<int32_t> table;
     std::vector<float> q(offset, std::nanf("")), q_sink(offset, std::nanf(""));
     for (const Part& part : parts) {
-      const Sequence& s = problem_.sequences[part.s];
+      const Sequence& s = given_->sequences[part.s];
       q_begin.push_back(q_begin.back() + part.end - part.begin);
       kv_len.push_back(s.kv - s.n + part.end);
       window.push_back(s.window);
@@ -195,8 +288,8 @@ class PagedCache {
       for (int64_t i = part.begin; i < part.end; ++i) {
         q.insert(q.end(), s.q.begin() + i * width, s.q.begin() + (i + 1) * width);
         q_sink.insert(q_sink.end(), s.q_sink.begin() + i * width, s.q_sink.begin() + (i + 1) * width);
-        q.insert(q.end(), problem_.q_pad, std::nanf(""));
-        q_sink.insert(q_sink.end(), problem_.q_pad, std::nanf(""));
+        q.insert(q.end(), given_->q_pad, std::nanf(""));
+        q_sink.insert(q_sink.end(), given_->q_pad, std::nanf(""));
       }
     }
     const int64_t tokens = q_begin.back();
@@ -208,15 +301,15 @@ class PagedCache {
     params.size = sizeof params;
     params.pool = pool_.get();
     params.layer = 1;
-    params.heads = problem_.heads;
+    params.heads = given_->heads;
     params.sequences = static_cast<int32_t>(parts.size());
-    params.causal = problem_.causal;
-    params.scale = problem_.scale;
+    params.causal = given_->causal;
+    params.scale = given_->scale;
     params.tokens = tokens;
     params.q = guarded_q.data() + offset;
     params.q_len = guarded_q.size() - offset;
     params.q_stride = stride;
-    if (problem_.use_q_sink) {
+    if (given_->use_q_sink) {
       params.q_sink = guarded_sink.data() + offset;
       params.q_sink_len = guarded_sink.size() - offset;
     }
@@ -234,6 +327,7 @@ class PagedCache {
     params.out = out.data();
     params.out_len = out.size();
     params.out_stride = stride;
+    params.compute = given_->compute;
     EXPECT_LANES_OK(lanes_attention(runtime, &params));
     out.CheckSentinels();
     const std::vector<float> dense = out.Dense();
@@ -246,12 +340,12 @@ class PagedCache {
 
   std::vector<std::vector<float>> RunAll(lanes_runtime* runtime) const {
     std::vector<Part> parts;
-    for (size_t s = 0; s < problem_.sequences.size(); ++s) parts.push_back({s, 0, problem_.sequences[s].n});
+    for (size_t s = 0; s < given_->sequences.size(); ++s) parts.push_back({s, 0, given_->sequences[s].n});
     return Run(runtime, parts);
   }
 
  private:
-  const AttentionProblem& problem_;
+  const AttentionProblem* given_;
   PoolPtr pool_;
   int64_t stride_ = 1;
   std::vector<int32_t> table_;

@@ -3,6 +3,7 @@
 // first-level cache. Include after the SIMD layer.
 #include "core/parallel.h"
 #include "cpu/attention/mask.h"
+#include "cpu/attention/format-inl.h"
 #include "cpu/attention/tile-inl.h"
 #include "cpu/attention/softmax-inl.h"
 #include "ops/attention.h"
@@ -18,14 +19,21 @@ struct RowStates {
   float* output;     // [rows, value_cols]
 };
 
+// Queries as a format multiplies them: times scale * log2(e), padded with 0.
+struct Queries {
+  float* units;     // [rows, value_cols]
+  RowScale* scale;  // [rows], for int8 pages
+};
+
 struct Workspace {
-  float* q;       // [rows, value_cols], times scale * log2(e), padded with 0
-  float* q_sink;  // the same for the keys that are attention sinks
+  Queries q;
+  Queries q_sink;  // the same for the keys that are attention sinks
   VisibleKeys* visible;  // [rows]
   RowStates whole;  // parts merged so far
   RowStates part;   // the part that grows
-  float* scores;       // [kRows][kTileKeys]
-  float* sink_scores;  // [kRows][kTileKeys]
+  float* scores;        // [kRows][kTileKeys]
+  float* sink_scores;   // [kRows][kTileKeys]
+  RowScale* weight_scale;  // [kRows], for int8 pages
 };
 
 static inline int64_t AlignedFloats(int64_t floats) { return (floats + 15) / 16 * 16; }
@@ -39,17 +47,22 @@ static inline int64_t LayOut(float* base, const lanes_attention_params& p, int64
     return at;
   };
   const int64_t cols = p.pool->value_cols;
-  w->q = take(rows * cols);
-  w->q_sink = take(p.q_sink ? rows * cols : 0);
+  const auto take_scales = [&take](int64_t count) {
+    return reinterpret_cast<RowScale*>(take(count * static_cast<int64_t>(sizeof(RowScale) / sizeof(float))));
+  };
+  const int64_t sink_rows = p.q_sink ? rows : 0;
+  w->q = {take(rows * cols), take_scales(rows)};
+  w->q_sink = {take(sink_rows * cols), take_scales(sink_rows)};
   w->visible = reinterpret_cast<VisibleKeys*>(take(rows * static_cast<int64_t>(sizeof(VisibleKeys) / sizeof(float))));
   w->whole = {take(rows), take(rows), take(rows * kLanes), take(rows * cols)};
   w->part = {take(rows), take(rows), take(rows * kLanes), take(rows * cols)};
   w->scores = take(kRows * kTileKeys);
   w->sink_scores = take(kRows * kTileKeys);
+  w->weight_scale = take_scales(kRows);
   return used;
 }
 
-template <class T>
+template <class Format>
 class ItemRunner {
  public:
   ItemRunner(const lanes_attention_params& params, const Workspace& workspace, const AttentionItem& work, float* partial_data)
@@ -61,13 +74,15 @@ class ItemRunner {
         group_(p_.heads / pool_.kv_heads),
         first_token_(p_.q_begin[item_.sequence]),
         strip_rows_((item_.rows + Strips(item_.rows) - 1) / Strips(item_.rows)),
+        // With more rows a page is used long enough to come by itself.
+        fetch_(item_.rows <= 2 * kRows),
         sinks_(p_.sinks != nullptr && p_.q_sink != nullptr ? p_.sinks[item_.sequence] : 0),
         pages_(p_.page_table + item_.sequence * p_.page_table_stride) {}
 
   void Run() {
     FindVisible();
-    ScaleQueries(p_.q, w_.q);
-    if (sinks_ > 0) ScaleQueries(p_.q_sink, w_.q_sink);
+    PackQueries(p_.q, w_.q);
+    if (sinks_ > 0) PackQueries(p_.q_sink, w_.q_sink);
     bool begun = false;
     for (int64_t split = item_.split_begin; split < item_.split_end; ++split) {
       if (!RunSplit(split, begun ? w_.part : w_.whole)) continue;
@@ -100,16 +115,11 @@ class ItemRunner {
     for (int64_t r = 0; r < item_.rows; ++r) w_.visible[r] = VisibleTo(p_, item_.sequence, base + Token(r));
   }
 
-  void ScaleQueries(const float* from, float* to) const {
+  void PackQueries(const float* from, const Queries& to) const {
     const F32 factor = Set(static_cast<float>(p_.scale * 1.4426950408889634));
     for (int64_t r = 0; r < item_.rows; ++r) {
-      const float* x = Input(from, r);
-      float* row = to + r * pool_.value_cols;
-      for (int64_t d = 0; d < pool_.value_cols; d += kLanes) {
-        const int64_t left = pool_.head_dim - d;
-        const F32 value = left >= kLanes ? Load(x + d) : left > 0 ? LoadN(x + d, left) : Zero();
-        Store(row + d, Mul(value, factor));
-      }
+      const QueryRow row = {Input(from, r), pool_.head_dim, pool_.value_cols, factor};
+      Format::PackQuery(row, to.units + r * pool_.value_cols, to.scale + r);
     }
   }
 
@@ -139,19 +149,21 @@ class ItemRunner {
     for (int64_t i = 0; i < floats; i += kLanes) Store(data + i, Zero());
   }
 
-  // A tile's page: its first key, what it holds, and how far behind its end the page read next begins.
+  // A tile's page: its first key, and what it holds.
   struct Page {
     int64_t key;
-    const T* keys;
-    const T* values;
-    int64_t next;
+    const unsigned char* keys;
+    const float* scales;  // of keys, then of values: int8 pages
+    const unsigned char* values;
+    PageEnd end;
   };
 
   void RunTile(int64_t tile, const RowStates& states, int64_t next_tile) const {
     const unsigned char* block = KvBlock(&pool_, p_.layer, pages_[tile], item_.kv_head);
     const unsigned char* next = KvBlock(&pool_, p_.layer, pages_[next_tile], item_.kv_head);
-    const Page page = {tile * kTileKeys, reinterpret_cast<const T*>(block), reinterpret_cast<const T*>(block + pool_.key_bytes),
-                       next - block - pool_.block_bytes};
+    const unsigned char* block_end = block + pool_.block_bytes;
+    const Page page = {tile * kTileKeys, block, reinterpret_cast<const float*>(block + ScaleOffset(&pool_)), block + pool_.key_bytes,
+                       {block_end, next - block_end}};
     const int64_t key = page.key;
     for (int64_t strip = 0; strip < item_.rows; strip += strip_rows_) {
       const int rows = StripRows(strip);
@@ -171,16 +183,18 @@ class ItemRunner {
   void RunWholeStrip(const Page& page, int64_t strip, int rows, const RowStates& states) const {
     float alpha[kRows];
     Scores(page, strip, rows, 0, kTileKeys);
-    for (int r = 0; r < rows; ++r) alpha[r] = Softmax(strip + r, r, states);
-    Values(page, rows, 0, kTileKeys, alpha, states.output + strip * pool_.value_cols);
+    for (int r = 0; r < rows; ++r) alpha[r] = SoftmaxOf(page, strip, r, states);
+    ValueArgs values = ValuesOf(page, strip, alpha, states);
+    values.end = values.common_end = kTileKeys;
+    TileFunctions<Format>::kValue[rows - 1](values);
   }
 
-  // Each row sees its own part of the tile: before a window's begin, behind its last key, or between sinks_ and window it
+  // Each row sees its own part of the tile: before a window's begin, behind its last key, or between sinks and window it
   // must not even meet a zero weight times a value.
   void RunMaskedStrip(const Page& page, int64_t strip, int rows, const RowStates& states) const {
     KeySpan sink[kRows], window[kRows];
     float alpha[kRows];
-    int lowest = kTileKeys, highest = 0;     // of all keys that a row sees
+    int lowest = kTileKeys, highest = 0;           // of all keys that a row sees
     int common_begin = 0, common_end = kTileKeys;  // keys that all rows see
     for (int r = 0; r < rows; ++r) {
       const VisibleKeys& visible = w_.visible[strip + r];
@@ -188,34 +202,32 @@ class ItemRunner {
       window[r] = SpanOf(page.key, visible.begin, visible.end);
       Cover(sink[r], &lowest, &highest);
       Cover(window[r], &lowest, &highest);
-      // A row that sees sinks_ here shares nothing with the others.
-      const bool split = sink[r].begin < sink[r].end;
       if (window[r].begin > common_begin) common_begin = window[r].begin;
-      if (split || window[r].end < common_end) common_end = split ? 0 : window[r].end;
+      if (window[r].end < common_end) common_end = window[r].end;
     }
+    if (common_begin >= common_end) common_begin = common_end = lowest;
     Scores(page, strip, rows, lowest, highest);
+    alignas(64) uint8_t seen[kTileKeys] = {};
+    for (int j = common_begin; j < common_end; ++j) seen[j] = 0xFF;
     for (int r = 0; r < rows; ++r) {
       if (sink[r].begin == sink[r].end && window[r].begin == window[r].end) {
         alpha[r] = 1.0f;
+        ClearWeights(r);
         continue;
       }
       MaskScores(w_.scores + r * kTileKeys, sink[r], window[r]);
-      alpha[r] = Softmax(strip + r, r, states);
+      alpha[r] = SoftmaxOf(page, strip, r, states);
+      See(r, sink[r].begin, sink[r].end, seen);
+      See(r, window[r].begin, window[r].end < common_begin ? window[r].end : common_begin, seen);
+      See(r, window[r].begin > common_end ? window[r].begin : common_end, window[r].end, seen);
     }
-    float* output = states.output + strip * pool_.value_cols;
-    if (common_begin >= common_end) {
-      for (int r = 0; r < rows; ++r) {
-        RowValues(page, r, sink[r].begin, sink[r].end, &alpha[r], output);
-        RowValues(page, r, window[r].begin, window[r].end, &alpha[r], output);
-      }
-      return;
-    }
-    for (int r = 0; r < rows; ++r) RowValues(page, r, window[r].begin, common_begin, &alpha[r], output);
-    Values(page, rows, common_begin, common_end, alpha, output);
-    for (int r = 0; r < rows; ++r) {
-      alpha[r] = 1.0f;
-      RowValues(page, r, common_end, window[r].end, &alpha[r], output);
-    }
+    ValueArgs values = ValuesOf(page, strip, alpha, states);
+    values.begin = lowest;
+    values.end = highest;
+    values.common_begin = common_begin;
+    values.common_end = common_end;
+    values.seen = seen;
+    TileFunctions<Format>::kValue[rows - 1](values);
   }
 
   static void Cover(const KeySpan& span, int* lowest, int* highest) {
@@ -224,33 +236,59 @@ class ItemRunner {
     if (span.end > *highest) *highest = span.end;
   }
 
-  // Adds keys [begin, end) to row r of a strip; the factor is used up by the first part that is not empty.
-  void RowValues(const Page& page, int r, int begin, int end, float* alpha, float* output) const {
-    if (begin >= end) return;
-    TileFunctions<T>::kValue[0](w_.scores + r * kTileKeys, page.values, pool_.value_cols, begin, end, alpha,
-                                output + r * static_cast<int64_t>(pool_.value_cols), page.next);
-    *alpha = 1.0f;
+  static void See(int r, int begin, int end, uint8_t* seen) {
+    for (int j = begin; j < end; ++j) seen[j] = static_cast<uint8_t>(seen[j] | 1 << r);
   }
 
-  void Values(const Page& page, int rows, int begin, int end, const float* alpha, float* output) const {
-    TileFunctions<T>::kValue[rows - 1](w_.scores, page.values, pool_.value_cols, begin, end, alpha, output, page.next);
+  // Of a row that sees nothing here: formats that multiply keys that are not seen count on weights of 0.
+  void ClearWeights(int r) const {
+    Clear(w_.scores + r * kTileKeys, kTileKeys);
+    w_.weight_scale[r] = {0.0f, 0};
+  }
+
+  bool Fetches(int64_t strip) const { return fetch_ && strip == 0; }
+
+  ValueArgs ValuesOf(const Page& page, int64_t strip, const float* alpha, const RowStates& states) const {
+    ValueArgs values = {};
+    values.weights = w_.scores;
+    values.weight_scale = w_.weight_scale;
+    values.alpha = alpha;
+    values.values = page.values;
+    values.pool = &pool_;
+    values.output = states.output + strip * pool_.value_cols;
+    values.fetch = Fetches(strip);
+    values.page = page.end;
+    return values;
   }
 
   // Scores of a strip with keys [begin, end) of the tile, and with whatever shares their vectors.
   void Scores(const Page& page, int64_t strip, int rows, int begin, int end) const {
-    const int from = begin / kLanes, to = (end + kLanes - 1) / kLanes;
-    const auto score = TileFunctions<T>::kScore[rows - 1];
-    const int64_t stride = pool_.value_cols, first = strip * stride;
     if (page.key >= sinks_) {
-      score(w_.q + first, stride, page.keys, pool_.key_dims, from, to, w_.scores);
+      ScoresFrom(w_.q, page, strip, rows, begin, end, w_.scores);
       return;
     }
-    score(w_.q_sink + first, stride, page.keys, pool_.key_dims, from, to, w_.scores);
+    ScoresFrom(w_.q_sink, page, strip, rows, begin, end, w_.scores);
     if (page.key + end <= sinks_) return;
-    score(w_.q + first, stride, page.keys, pool_.key_dims, from, to, w_.sink_scores);
+    ScoresFrom(w_.q, page, strip, rows, begin, end, w_.sink_scores);
     for (int r = 0; r < rows; ++r) {
       for (int64_t j = sinks_ - page.key; j < end; ++j) w_.scores[r * kTileKeys + j] = w_.sink_scores[r * kTileKeys + j];
     }
+  }
+
+  void ScoresFrom(const Queries& q, const Page& page, int64_t strip, int rows, int begin, int end, float* scores) const {
+    ScoreArgs args = {};
+    args.q = q.units + strip * pool_.value_cols;
+    args.q_stride = pool_.value_cols;
+    args.q_scale = q.scale + strip;
+    args.keys = page.keys;
+    args.key_scales = page.scales;
+    args.units = pool_.key_units;
+    args.begin = begin / kLanes;
+    args.end = (end + kLanes - 1) / kLanes;
+    args.scores = scores;
+    args.fetch = Fetches(strip);
+    args.page = page.end;
+    TileFunctions<Format>::kScore[rows - 1](args);
   }
 
   static void MaskScores(float* scores, const KeySpan& sink, const KeySpan& window) {
@@ -263,8 +301,9 @@ class ItemRunner {
   }
   static Mask InSpan(I32 key, const KeySpan& span) { return And(LessI(SetI(span.begin - 1), key), LessI(key, SetI(span.end))); }
 
-  float Softmax(int64_t row, int r, const RowStates& states) const {
-    return SoftmaxTile(w_.scores + r * kTileKeys, states.maximum + row, states.lane_sums + row * kLanes);
+  float SoftmaxOf(const Page& page, int64_t strip, int r, const RowStates& states) const {
+    return Softmax<Format>({w_.scores + r * kTileKeys, states.maximum + strip + r, states.lane_sums + (strip + r) * kLanes,
+                            page.scales + kTileKeys, w_.weight_scale + r});
   }
 
   void Merge() const {
@@ -308,24 +347,18 @@ class ItemRunner {
   const int64_t group_;
   const int64_t first_token_;
   const int64_t strip_rows_;
+  const bool fetch_;
   const int64_t sinks_;  // keys below this are scored with q_sink
   const int32_t* const pages_;
 };
 
-static void RunItem(const lanes_attention_params& p, const Workspace& w, const AttentionItem& item, float* partials) {
-  if (p.pool->dtype == LANES_F32) {
-    ItemRunner<float>(p, w, item, partials).Run();
-  } else {
-    ItemRunner<uint16_t>(p, w, item, partials).Run();
-  }
-}
-
 // Parts of the same rows, in order; the first one takes the others in.
+template <class Format>
 static void RunMerge(const lanes_attention_params& p, const Workspace& w, const AttentionItem* items, const AttentionMerge& merge,
                      float* partials) {
   const AttentionItem& first = items[merge.item_begin];
   const int64_t cols = p.pool->value_cols;
-  const ItemRunner<float> writer(p, w, first, partials);
+  const ItemRunner<Format> writer(p, w, first, partials);
   float* output = partials + first.partial;
   float* maximum = output + first.rows * cols;
   float* sum = maximum + first.rows;
@@ -340,7 +373,8 @@ static void RunMerge(const lanes_attention_params& p, const Workspace& w, const 
   for (int64_t r = 0; r < first.rows; ++r) writer.WriteRow(r, output + r * cols, sum[r]);
 }
 
-static void AttentionRun(OpContext& context, const lanes_attention_params& p) {
+template <class Format>
+static void RunFormat(OpContext& context, const lanes_attention_params& p) {
   const int workers = Workers(context);
   AttentionPlan plan = {};
   const auto bytes = [](int64_t count, int64_t size) { return (count * size + 63) / 64 * 64; };
@@ -368,16 +402,28 @@ static void AttentionRun(OpContext& context, const lanes_attention_params& p) {
     while (true) {
       const int64_t i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED);
       if (i >= plan.item_count) break;
-      RunItem(p, w, plan.items[i], partials);
+      ItemRunner<Format>(p, w, plan.items[i], partials).Run();
     }
   });
   ParallelFor(context, plan.merge_count, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) RunMerge(p, sizes, plan.items, plan.merges[i], partials);
+    for (int64_t i = begin; i < end; ++i) RunMerge<Format>(p, sizes, plan.items, plan.merges[i], partials);
   });
 }
 
-extern const AttentionKernel attention_kernel;
-const AttentionKernel attention_kernel = {AttentionRun};
+// What this ISA does by itself; BF16 is EXACT without bfloat16 dot products.
+static void AttentionRun(OpContext& context, const lanes_attention_params& p) {
+  switch (p.pool->dtype) {
+    case LANES_F32:
+      RunFormat<F32Format>(context, p);
+      break;
+    case LANES_BF16:
+      RunFormat<Bf16Format>(context, p);
+      break;
+    default:
+      RunFormat<S8Format>(context, p);
+      break;
+  }
+}
 
 }  // namespace LANES_ISA
 }  // namespace lanes

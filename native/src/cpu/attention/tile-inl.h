@@ -1,6 +1,7 @@
 // The two products of attention on register tiles: scores = q k^T and output += weights v, for up to kRows rows and one tile
-// of LANES_PAGE_TOKENS keys. A row's arithmetic is one chain of fused multiply-adds for each output, in ascending order of the
-// head dimension or of the keys, whatever the number of rows beside it. Include after the SIMD layer.
+// of LANES_PAGE_TOKENS keys. A row's arithmetic is one chain for each output, in ascending order of the head dimension or of
+// the keys, whatever the number of rows beside it. Include after the SIMD layer and format-inl.h.
+#include "ops/kv_pool.h"
 
 namespace lanes {
 namespace LANES_ISA {
@@ -8,212 +9,194 @@ namespace LANES_ISA {
 // Register tile: kRows x kColumns vectors of sums fill the registers but for the operands.
 constexpr int kRows = 6;
 constexpr int kColumns = kRegisters == 32 ? 4 : 2;
-// With few rows the pages come from memory: fetched ahead, they come at its full speed.
-constexpr int kFewRows = 4;
-constexpr int64_t kPrefetchBytes = 4096;
-constexpr int kTileKeys = LANES_PAGE_TOKENS;
-constexpr int kTileVectors = kTileKeys / kLanes;
 
-static inline void PrefetchAhead(const void* at, int64_t bytes) {
-  Prefetch(static_cast<const char*>(at) + kPrefetchBytes + bytes);
+// With few rows pages come from memory, and are fetched ahead into the second-level cache, across the end of a page.
+constexpr int64_t kFetchAhead = 8192;
+
+// Where a page ends, and how far behind its end the page read next begins.
+struct PageEnd {
+  const unsigned char* end;
+  int64_t next;
+};
+
+// The cache lines of `vectors` vectors at `at`, which begin at a multiple of a line or share one.
+static inline void FetchLines(const unsigned char* at, int vectors, const PageEnd& page) {
+  const unsigned char* ahead = at + kFetchAhead;
+  if (ahead >= page.end) ahead += page.next;
+  for (int64_t i = 0; i < vectors * kVectorBytes; i += 64) PrefetchL2(ahead + i);
 }
 
-// Adds the outer product of one dimension of R queries (`stride` apart) and N vectors of keys.
-template <int R, int N>
-static inline void AddOuter(F32 (&sums)[R][N], const float* q, int64_t stride, const F32 (&operand)[N]) {
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    const F32 broadcast = Set(q[r * stride]);
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) sums[r][i] = Fma(broadcast, operand[i], sums[r][i]);
-  }
+struct ScoreArgs {
+  const float* q;  // units of the rows
+  int64_t q_stride;
+  const RowScale* q_scale;  // s8: [rows]
+  const unsigned char* keys;
+  const float* key_scales;  // s8: [kTileKeys]
+  int units;                // of a key
+  int begin, end;           // vectors of keys
+  float* scores;            // [rows][kTileKeys]
+  bool fetch;
+  PageEnd page;
+};
+
+static inline void StoreScores(float* scores, F32 sum, const ScoreArgs&, int, int) { Store(scores, sum); }
+static inline void StoreScores(float* scores, I32 sum, const ScoreArgs& a, int row, int vector) {
+  Store(scores, Mul(Mul(ToFloat(sum), Set(a.q_scale[row].power)), Load(a.key_scales + vector * kLanes)));
 }
 
-template <int R, int N>
-static inline void SumScores(F32 (&sums)[R][N], const float* q, int64_t stride, const float* keys, int dims) {
-  for (int d = 0; d < dims; ++d) {
-    F32 k[N];
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) {
-      if (R <= kFewRows) PrefetchAhead(keys + i * kLanes, 0);
-      k[i] = Load(keys + i * kLanes);
-    }
-    AddOuter<R, N>(sums, q + d, stride, k);
-    keys += kTileKeys;
-  }
-}
+static inline void BeginScore(F32* sum, const ScoreArgs&, int) { *sum = Zero(); }
+static inline void BeginScore(I32* sum, const ScoreArgs& a, int row) { *sum = SetI(a.q_scale[row].start); }
 
-template <int R, int N>
-static inline void SumScores(F32 (&sums)[R][N], const float* q, int64_t stride, const uint16_t* keys, int dims) {
-  for (int d = 0; d < dims; d += 2) {
-    F32 even[N], odd[N];
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) {
-      if (R <= kFewRows) PrefetchAhead(keys + 2 * i * kLanes, 0);
-      LoadBf16Pairs(keys + 2 * i * kLanes, &even[i], &odd[i]);
-    }
-    AddOuter<R, N>(sums, q + d, stride, even);
-    AddOuter<R, N>(sums, q + d + 1, stride, odd);
-    keys += 2 * kTileKeys;
-  }
-}
-
-// scores[r][i] for R queries and N vectors of keys.
-template <int R, int N, class T>
-static inline void ScoreChunk(const float* q, int64_t stride, const T* keys, int dims, float* scores) {
-  F32 sums[R][N];
+template <class Format, int R, int N>
+static inline void ScoreChunk(const ScoreArgs& a, int vector) {
+  typename Format::Sum sums[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) sums[r][i] = Zero();
+    for (int i = 0; i < N; ++i) BeginScore(&sums[r][i], a, r);
   }
-  SumScores<R, N>(sums, q, stride, keys, dims);
+  const unsigned char* keys = a.keys + vector * kVectorBytes;
+  const float* q = a.q;
+  for (int u = 0; u < a.units; ++u) {
+    if (a.fetch) FetchLines(keys, N, a.page);
+    Format::template Add<R, N>(sums, q, a.q_stride, keys);
+    q += Format::kRowUnits;
+    keys += kTileKeys * 4;
+  }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) Store(scores + r * kTileKeys + i * kLanes, sums[r][i]);
+    for (int i = 0; i < N; ++i) StoreScores(a.scores + r * kTileKeys + (vector + i) * kLanes, sums[r][i], a, r, vector + i);
   }
 }
 
-// Keys of a tile lie side by side, in bf16 with their dimensions in pairs.
-static inline const float* KeyVector(const float* keys, int vector) { return keys + vector * kLanes; }
-static inline const uint16_t* KeyVector(const uint16_t* keys, int vector) { return keys + 2 * vector * kLanes; }
-
-// scores [R][kTileKeys] for the key vectors [begin, end) of a tile.
-template <int R, class T>
-static void ScoreTile(const float* q, int64_t stride, const T* keys, int dims, int begin, int end, float* scores) {
-  int i = begin;
-  for (; i + kColumns <= end; i += kColumns) ScoreChunk<R, kColumns>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
-  switch (end - i) {
+template <class Format, int R>
+static void ScoreTile(const ScoreArgs& a) {
+  int i = a.begin;
+  for (; i + kColumns <= a.end; i += kColumns) ScoreChunk<Format, R, kColumns>(a, i);
+  switch (a.end - i) {
     case 3:
-      ScoreChunk<R, kColumns == 4 ? 3 : 1>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
+      ScoreChunk<Format, R, kColumns == 4 ? 3 : 1>(a, i);
       break;
     case 2:
-      ScoreChunk<R, 2>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
+      ScoreChunk<Format, R, 2>(a, i);
       break;
     case 1:
-      ScoreChunk<R, 1>(q, stride, KeyVector(keys, i), dims, scores + i * kLanes);
+      ScoreChunk<Format, R, 1>(a, i);
       break;
     default:
       break;
   }
 }
 
-// Keys of a tile after whose values the prefetch distance leads beyond the page.
-static inline int PrefetchedKeys(int cols, int64_t element_bytes) {
-  return kTileKeys - static_cast<int>(kPrefetchBytes / (cols * element_bytes));
+struct ValueArgs {
+  const float* weights;       // units, [rows][kTileKeys]
+  const RowScale* weight_scale;  // s8: [rows]
+  const float* alpha;         // [rows]: what output is scaled with first
+  const unsigned char* values;
+  const lanes_kv_pool* pool;
+  float* output;               // [rows][value_cols]
+  int begin, end;              // keys that any row sees
+  int common_begin, common_end;  // keys that all rows see
+  const uint8_t* seen;         // [kTileKeys]: bit r, does row r see the key; for keys that not all of them see
+  bool fetch;
+  PageEnd page;
+};
+
+static inline void BeginOutput(F32* sum, const float* output, const ValueArgs& a, int row) {
+  *sum = Mul(Load(output), Set(a.alpha[row]));
+}
+static inline void BeginOutput(I32* sum, const float*, const ValueArgs& a, int row) { *sum = SetI(a.weight_scale[row].start); }
+static inline void EndOutput(float* output, F32 sum, const ValueArgs&, int) { Store(output, sum); }
+static inline void EndOutput(float* output, I32 sum, const ValueArgs& a, int row) {
+  Store(output, Fma(ToFloat(sum), Set(a.weight_scale[row].power), Mul(Load(output), Set(a.alpha[row]))));
 }
 
-// sums[r][i] += weights[r][j] * values[j] for keys [begin, end).
-template <int R, int N>
-static inline void SumValues(F32 (&sums)[R][N], const float* weights, const float* values, int cols, int begin, int end,
-                             int64_t next) {
-  const int fetch_end = PrefetchedKeys(cols, sizeof(float));
-  for (int j = begin; j < end; ++j) {
-    F32 v[N];
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) {
-      const float* at = values + static_cast<int64_t>(j) * cols + i * kLanes;
-      if (R <= kFewRows) PrefetchAhead(at, j < fetch_end ? 0 : next);
-      v[i] = Load(at);
-    }
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const F32 weight = Set(weights[r * kTileKeys + j]);
-#pragma GCC unroll 8
-      for (int i = 0; i < N; ++i) sums[r][i] = Fma(weight, v[i], sums[r][i]);
-    }
-  }
+// Keys as units: those of [begin, end) that all rows see, and those around them.
+struct UnitRange {
+  int begin, common_begin, common_end, end;
+};
+template <class Format>
+static inline UnitRange UnitsOf(const ValueArgs& a) {
+  constexpr int kPer = Format::kPerUnit;
+  UnitRange range = {a.begin / kPer, (a.common_begin + kPer - 1) / kPer, a.common_end / kPer, (a.end + kPer - 1) / kPer};
+  if (range.common_begin >= range.common_end) range.common_begin = range.common_end = range.begin;
+  return range;
 }
 
-template <int R, int N>
-static inline void AddValue(F32 (&sums)[R][N], const float* weights, const F32 (&v)[N]) {
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    const F32 weight = Set(weights[r * kTileKeys]);
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) sums[r][i] = Fma(weight, v[i], sums[r][i]);
-  }
-}
-
-// Values of two keys are interleaved; a range may begin or end inside a pair.
-template <int R, int N>
-static inline void SumValues(F32 (&sums)[R][N], const float* weights, const uint16_t* values, int cols, int begin, int end,
-                             int64_t next) {
-  const int fetch_end = PrefetchedKeys(cols, sizeof(uint16_t));
-  for (int j = begin & ~1; j < end; j += 2) {
-    F32 even[N], odd[N];
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) {
-      const uint16_t* at = values + static_cast<int64_t>(j) * cols + 2 * i * kLanes;
-      if (R <= kFewRows) PrefetchAhead(at, j < fetch_end ? 0 : next);
-      LoadBf16Pairs(at, &even[i], &odd[i]);
-    }
-    if (j >= begin) AddValue<R, N>(sums, weights + j, even);
-    if (j + 1 < end) AddValue<R, N>(sums, weights + j + 1, odd);
-  }
-}
-
-template <int R, int N, class T>
-static inline void ValueChunk(const float* weights, const T* values, int cols, int begin, int end, const float* alpha,
-                              float* output, int64_t next) {
-  F32 sums[R][N];
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    const F32 scale = Set(alpha[r]);
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) sums[r][i] = Mul(Load(output + r * cols + i * kLanes), scale);
-  }
-  SumValues<R, N>(sums, weights, values, cols, begin, end, next);
+// Vectors [vector, vector + N) of a panel.
+template <class Format, int R, int N>
+static inline void ValueChunk(const ValueArgs& a, const UnitRange& range, const ValuePanel& panel, int vector) {
+  const int64_t cols = a.pool->value_cols, row_bytes = 4 * static_cast<int64_t>(panel.width);
+  float* output = a.output + panel.column + vector * kLanes;
+  typename Format::Sum sums[R][N];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) Store(output + r * cols + i * kLanes, sums[r][i]);
+    for (int i = 0; i < N; ++i) BeginOutput(&sums[r][i], output + r * cols + i * kLanes, a, r);
   }
-}
-
-static inline const float* ValueColumn(const float* values, int column) { return values + column; }
-static inline const uint16_t* ValueColumn(const uint16_t* values, int column) { return values + 2 * column; }
-
-// output[r] = alpha[r] * output[r] + sum over keys [begin, end) of weights[r][j] * values[j]; `cols` is a multiple of 16. The
-// page read next begins `next` bytes behind the end of this one.
-template <int R, class T>
-static void ValueTile(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output,
-                      int64_t next) {
-  const int vectors = cols / kLanes;
-  // Chunks of nearly equal width: a single leftover vector would leave the multipliers waiting.
-  int chunks = (vectors + kColumns - 1) / kColumns, done = 0;
-  for (; chunks > 0; --chunks) {
-    const int width = (vectors - done + chunks - 1) / chunks, column = done * kLanes;
-    const T* v = ValueColumn(values, column);
-    switch (width) {
-      case 4:
-        ValueChunk<R, kColumns>(weights, v, cols, begin, end, alpha, output + column, next);
-        break;
-      case 3:
-        ValueChunk<R, kColumns == 4 ? 3 : 1>(weights, v, cols, begin, end, alpha, output + column, next);
-        break;
-      case 2:
-        ValueChunk<R, 2>(weights, v, cols, begin, end, alpha, output + column, next);
-        break;
-      default:
-        ValueChunk<R, 1>(weights, v, cols, begin, end, alpha, output + column, next);
-        break;
+  const unsigned char* units = a.values + panel.column * static_cast<int64_t>(kTileKeys) * 4 / Format::kPerUnit +
+                               vector * kVectorBytes + range.begin * row_bytes;
+  const float* weights = a.weights + range.begin * Format::kRowUnits;
+  int u = range.begin;
+  const auto add_seen = [&](int end) {
+    for (; u < end; ++u) {
+      Format::template AddSeen<R, N>(sums, weights, kTileKeys, units, a.seen + u * Format::kPerUnit);
+      weights += Format::kRowUnits;
+      units += row_bytes;
     }
-    done += width;
+  };
+  add_seen(range.common_begin);
+  for (; u < range.common_end; ++u) {
+    if (a.fetch) FetchLines(units, N, a.page);
+    Format::template Add<R, N>(sums, weights, kTileKeys, units);
+    weights += Format::kRowUnits;
+    units += row_bytes;
+  }
+  add_seen(range.end);
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) EndOutput(output + r * cols + i * kLanes, sums[r][i], a, r);
   }
 }
 
-template <class T>
+// output[r] = alpha[r] * output[r] + the sum over the keys that row r sees of weight times value.
+template <class Format, int R>
+static void ValueTile(const ValueArgs& a) {
+  const UnitRange range = UnitsOf<Format>(a);
+  for (int32_t p = 0; p < ValuePanels(a.pool); ++p) {
+    const ValuePanel panel = ValuePanelAt(a.pool, p);
+    const int vectors = panel.width / kLanes;
+    // Chunks of nearly equal width: a single leftover vector would leave the multipliers waiting.
+    for (int done = 0, chunks = (vectors + kColumns - 1) / kColumns; chunks > 0; --chunks) {
+      const int width = (vectors - done + chunks - 1) / chunks;
+      switch (width) {
+        case 4:
+          ValueChunk<Format, R, kColumns>(a, range, panel, done);
+          break;
+        case 3:
+          ValueChunk<Format, R, kColumns == 4 ? 3 : 1>(a, range, panel, done);
+          break;
+        case 2:
+          ValueChunk<Format, R, 2>(a, range, panel, done);
+          break;
+        default:
+          ValueChunk<Format, R, 1>(a, range, panel, done);
+          break;
+      }
+      done += width;
+    }
+  }
+}
+
+template <class Format>
 struct TileFunctions {
-  using Score = void (*)(const float* q, int64_t stride, const T* keys, int dims, int begin, int end, float* scores);
-  using Value = void (*)(const float* weights, const T* values, int cols, int begin, int end, const float* alpha, float* output,
-                         int64_t next);
   // By number of rows, less one.
-  static constexpr Score kScore[kRows] = {ScoreTile<1, T>, ScoreTile<2, T>, ScoreTile<3, T>,
-                                          ScoreTile<4, T>, ScoreTile<5, T>, ScoreTile<6, T>};
-  static constexpr Value kValue[kRows] = {ValueTile<1, T>, ValueTile<2, T>, ValueTile<3, T>,
-                                          ValueTile<4, T>, ValueTile<5, T>, ValueTile<6, T>};
+  static constexpr void (*kScore[kRows])(const ScoreArgs&) = {ScoreTile<Format, 1>, ScoreTile<Format, 2>, ScoreTile<Format, 3>,
+                                                              ScoreTile<Format, 4>, ScoreTile<Format, 5>, ScoreTile<Format, 6>};
+  static constexpr void (*kValue[kRows])(const ValueArgs&) = {ValueTile<Format, 1>, ValueTile<Format, 2>, ValueTile<Format, 3>,
+                                                              ValueTile<Format, 4>, ValueTile<Format, 5>, ValueTile<Format, 6>};
 };
 
 }  // namespace LANES_ISA

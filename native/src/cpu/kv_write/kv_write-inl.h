@@ -14,25 +14,64 @@ struct KvRun {
   int64_t t, count, page, j;
 };
 
-void WriteRunF32(const lanes_kv_write_params& p, const KvRun& run, int32_t head) {
-  const lanes_kv_pool& pool = *p.pool;
-  unsigned char* block = KvBlock(&pool, p.layer, run.page, head);
-  const int64_t dims = pool.head_dim;
-  const float* k = p.k + run.t * p.k_stride + head * dims;
-  float* keys = reinterpret_cast<float*>(block) + run.j;
-  for (int64_t d = 0; d < dims; ++d) {
-    for (int64_t i = 0; i < run.count; ++i) keys[d * LANES_PAGE_TOKENS + i] = k[i * p.k_stride + d];
+// Tokens of a run and the kv head that is written.
+struct KvRows {
+  const lanes_kv_pool& pool;
+  const KvRun& run;
+  const float* k;  // of the run's first token
+  const float* v;
+  int64_t k_stride, v_stride;
+  unsigned char* block;
+
+  unsigned char* Values(const ValuePanel& panel) const {
+    return block + pool.key_bytes + panel.column * static_cast<int64_t>(LANES_PAGE_TOKENS) * 4 / pool.per_unit;
   }
-  for (int64_t i = 0; i < run.count; ++i) {
-    const float* v = p.v + (run.t + i) * p.v_stride + head * dims;
-    float* to = reinterpret_cast<float*>(block + pool.key_bytes) + (run.j + i) * pool.value_cols;
-    int64_t d = 0;
-    for (; d + kLanes <= dims; d += kLanes) Store(to + d, Load(v + d));
-    if (d < dims) StoreN(to + d, LoadN(v + d, dims - d), dims - d);
+};
+
+void WriteRunF32(const KvRows& rows) {
+  const lanes_kv_pool& pool = rows.pool;
+  const KvRun& run = rows.run;
+  float* keys = reinterpret_cast<float*>(rows.block) + run.j;
+  for (int64_t d = 0; d < pool.head_dim; ++d) {
+    for (int64_t i = 0; i < run.count; ++i) keys[d * LANES_PAGE_TOKENS + i] = rows.k[i * rows.k_stride + d];
+  }
+  for (int32_t p = 0; p < ValuePanels(&pool); ++p) {
+    const ValuePanel panel = ValuePanelAt(&pool, p);
+    const int64_t cols = panel.width < pool.head_dim - panel.column ? panel.width : pool.head_dim - panel.column;
+    for (int64_t i = 0; i < run.count; ++i) {
+      const float* from = rows.v + i * rows.v_stride + panel.column;
+      float* to = reinterpret_cast<float*>(rows.Values(panel)) + (run.j + i) * panel.width;
+      int64_t d = 0;
+      for (; d + kLanes <= cols; d += kLanes) Store(to + d, Load(from + d));
+      if (d < cols) StoreN(to + d, LoadN(from + d, cols - d), cols - d);
+    }
   }
 }
 
-// Rounds a row; behind its end up to a pair there is 0.
+// Units of a key, already rounded, to their places. `Element` elements make a unit.
+template <class Element>
+void WriteKeyUnits(const KvRows& rows, const Element (&keys)[kMaxRun][LANES_MAX_HEAD_DIM]) {
+  constexpr int64_t kPerUnit = 4 / sizeof(Element);
+  for (int64_t u = 0; u < rows.pool.key_units; ++u) {
+    unsigned char* to = rows.block + (u * LANES_PAGE_TOKENS + rows.run.j) * 4;
+    for (int64_t i = 0; i < rows.run.count; ++i) __builtin_memcpy(to + 4 * i, &keys[i][u * kPerUnit], 4);
+  }
+}
+
+// A row of values, already rounded, to its place in the units of key j.
+template <class Element>
+void WriteValueElements(const KvRows& rows, int64_t j, const Element* row) {
+  constexpr int64_t kPerUnit = 4 / sizeof(Element);
+  const lanes_kv_pool& pool = rows.pool;
+  for (int32_t p = 0; p < ValuePanels(&pool); ++p) {
+    const ValuePanel panel = ValuePanelAt(&pool, p);
+    const int64_t cols = panel.width < pool.head_dim - panel.column ? panel.width : pool.head_dim - panel.column;
+    Element* to = reinterpret_cast<Element*>(rows.Values(panel)) + j / kPerUnit * panel.width * kPerUnit + PlaceInUnit(&pool, j);
+    for (int64_t d = 0; d < cols; ++d) to[kPerUnit * d] = row[panel.column + d];
+  }
+}
+
+// Rounds a row; behind its end up to a unit there is 0.
 void RoundRow(const float* from, int64_t dims, uint16_t* to) {
   int64_t d = 0;
   for (; d + kLanes <= dims; d += kLanes) StoreBf16(to + d, Load(from + d));
@@ -40,23 +79,81 @@ void RoundRow(const float* from, int64_t dims, uint16_t* to) {
   if (dims % 2 != 0) to[dims] = 0;
 }
 
-void WriteRunBf16(const lanes_kv_write_params& p, const KvRun& run, int32_t head) {
-  const lanes_kv_pool& pool = *p.pool;
-  unsigned char* block = KvBlock(&pool, p.layer, run.page, head);
-  const int64_t dims = pool.head_dim;
-  // A pair of dimensions of one key is one 32-bit element of the page.
-  alignas(64) uint16_t rows[kMaxRun][LANES_MAX_HEAD_DIM];
-  for (int64_t i = 0; i < run.count; ++i) RoundRow(p.k + (run.t + i) * p.k_stride + head * dims, dims, rows[i]);
-  uint16_t* keys = reinterpret_cast<uint16_t*>(block);
-  for (int64_t d = 0; d < pool.key_dims; d += 2) {
-    uint16_t* to = keys + d * LANES_PAGE_TOKENS + 2 * run.j;
-    for (int64_t i = 0; i < run.count; ++i) __builtin_memcpy(to + 2 * i, &rows[i][d], 4);
+void WriteRunBf16(const KvRows& rows) {
+  const int64_t dims = rows.pool.head_dim;
+  alignas(64) uint16_t rounded[kMaxRun][LANES_MAX_HEAD_DIM];
+  for (int64_t i = 0; i < rows.run.count; ++i) RoundRow(rows.k + i * rows.k_stride, dims, rounded[i]);
+  WriteKeyUnits(rows, rounded);
+  for (int64_t i = 0; i < rows.run.count; ++i) {
+    RoundRow(rows.v + i * rows.v_stride, dims, rounded[0]);
+    WriteValueElements(rows, rows.run.j + i, rounded[0]);
   }
-  for (int64_t i = 0; i < run.count; ++i) {
-    RoundRow(p.v + (run.t + i) * p.v_stride + head * dims, dims, rows[0]);
-    const int64_t j = run.j + i;
-    uint16_t* to = reinterpret_cast<uint16_t*>(block + pool.key_bytes) + (j / 2 * pool.value_cols) * 2 + j % 2;
-    for (int64_t d = 0; d < dims; ++d) to[2 * d] = rows[0][d];
+}
+
+// Quantizes a row as lanes_kv_write_params says, into bytes, and returns its scale; behind its end up to a unit there is 0.
+float QuantizeRow(const float* from, int64_t dims, uint8_t* to) {
+  alignas(64) int32_t rounded[LANES_MAX_HEAD_DIM];
+  // The bits of magnitudes are in the order of the magnitudes, with infinity and NaN above all.
+  I32 largest = SetI(0);
+  int64_t d = 0;
+  for (; d + kLanes <= dims; d += kLanes) largest = MaxU(largest, AsInt(Abs(Load(from + d))));
+  if (d < dims) largest = MaxU(largest, AsInt(Abs(LoadN(from + d, dims - d))));
+  const uint32_t bits = ReduceMaxU(largest);
+  for (d = dims; d % 4 != 0; ++d) to[d] = kS8Offset;
+  float scale = __builtin_nanf("");
+  if (bits < 0x7F800000) {
+    __builtin_memcpy(&scale, &bits, sizeof scale);
+    scale /= 127.0f;
+  }
+  if (!(scale > 0)) {
+    for (d = 0; d < dims; ++d) to[d] = kS8Offset;
+    return scale;
+  }
+  const F32 divisor = Set(scale), lowest = Set(-127.0f), highest = Set(127.0f);
+  for (d = 0; d < dims; d += kLanes) {
+    const F32 x = d + kLanes <= dims ? Load(from + d) : LoadN(from + d, dims - d);
+    StoreI(rounded + d, ToInt(Min(highest, Max(lowest, Div(x, divisor)))));
+  }
+  for (d = 0; d < dims; ++d) to[d] = static_cast<uint8_t>(rounded[d] + kS8Offset);
+  return scale;
+}
+
+void WriteRunS8(const KvRows& rows) {
+  const int64_t dims = rows.pool.head_dim;
+  float* scales = reinterpret_cast<float*>(rows.block + ScaleOffset(&rows.pool)) + rows.run.j;
+  alignas(64) uint8_t rounded[kMaxRun][LANES_MAX_HEAD_DIM];
+  for (int64_t i = 0; i < rows.run.count; ++i) {
+    scales[i] = QuantizeRow(rows.k + i * rows.k_stride, dims, rounded[i]);
+    // The order of a unit.
+    for (int64_t d = 0; d < dims; d += 4) {
+      const uint8_t second = rounded[i][d + 1];
+      rounded[i][d + 1] = rounded[i][d + 2];
+      rounded[i][d + 2] = second;
+    }
+  }
+  WriteKeyUnits(rows, rounded);
+  for (int64_t i = 0; i < rows.run.count; ++i) {
+    scales[LANES_PAGE_TOKENS + i] = QuantizeRow(rows.v + i * rows.v_stride, dims, rounded[0]);
+    WriteValueElements(rows, rows.run.j + i, rounded[0]);
+  }
+}
+
+void WriteRun(const lanes_kv_write_params& p, const KvRun& run) {
+  for (int32_t head = 0; head < p.pool->kv_heads; ++head) {
+    const int64_t column = head * static_cast<int64_t>(p.pool->head_dim);
+    const KvRows rows = {*p.pool, run, p.k + run.t * p.k_stride + column, p.v + run.t * p.v_stride + column, p.k_stride, p.v_stride,
+                         KvBlock(p.pool, p.layer, run.page, head)};
+    switch (p.pool->dtype) {
+      case LANES_F32:
+        WriteRunF32(rows);
+        break;
+      case LANES_BF16:
+        WriteRunBf16(rows);
+        break;
+      default:
+        WriteRunS8(rows);
+        break;
+    }
   }
 }
 
@@ -69,13 +166,7 @@ void KvWriteRun(OpContext& context, const lanes_kv_write_params& p) {
         while (t + run.count < end && run.j + run.count < LANES_PAGE_TOKENS && p.slots[t + run.count] == slot + run.count) {
           ++run.count;
         }
-        for (int32_t head = 0; head < p.pool->kv_heads; ++head) {
-          if (p.pool->dtype == LANES_F32) {
-            WriteRunF32(p, run, head);
-          } else {
-            WriteRunBf16(p, run, head);
-          }
-        }
+        WriteRun(p, run);
       }
       t += run.count;
     }

@@ -79,6 +79,8 @@ static inline I32 SubI(I32 a, I32 b) { return {_mm256_sub_epi32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {_mm256_and_si256(a.v, b.v)}; }
 static inline I32 XorI(I32 a, I32 b) { return {_mm256_xor_si256(a.v, b.v)}; }
 static inline I32 MaxI(I32 a, I32 b) { return {_mm256_max_epi32(a.v, b.v)}; }
+// Of unsigned lanes.
+static inline I32 MaxU(I32 a, I32 b) { return {_mm256_max_epu32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.v, a.v))}; }
 template <int kBits>
 static inline I32 ShiftLeft(I32 a) { return {_mm256_slli_epi32(a.v, kBits)}; }
@@ -108,6 +110,28 @@ static inline float ReduceMax(F32 a) {
   const __m128 quarter = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   const __m128 pair = _mm_max_ps(quarter, _mm_movehl_ps(quarter, quarter));
   return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
+}
+
+static inline int32_t ReduceAddI(I32 a) {
+  const __m128i quarter = _mm_add_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  const __m128i pair = _mm_add_epi32(quarter, _mm_unpackhi_epi64(quarter, quarter));
+  return _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_srli_epi64(pair, 32)));
+}
+static inline uint32_t ReduceMaxU(I32 a) {
+  const __m128i quarter = _mm_max_epu32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1));
+  const __m128i pair = _mm_max_epu32(quarter, _mm_unpackhi_epi64(quarter, quarter));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(pair, _mm_srli_epi64(pair, 32))));
+}
+
+// Small integers: a lane of 32 bits is taken for two of 16 bits or four of 8. The bytes at even, or at odd places, from 0 to 255.
+static inline I32 EvenBytes(I32 a) { return AndI(a, SetI(0x00FF00FF)); }
+static inline I32 OddBytes(I32 a) { return {_mm256_srli_epi16(a.v, 8)}; }
+// For each lane sum + a.low * b.low + a.high * b.high, modulo 2^32.
+static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(a.v, b.v))}; }
+// kLanes 16-bit integers; what is too large becomes the largest.
+static inline void StoreS16(int16_t* p, I32 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_packs_epi32(_mm256_castsi256_si128(a.v), _mm256_extracti128_si256(a.v, 1)));
 }
 
 // The first n of 8 16-bit elements, through the stack: AVX2 has no masked load of them.
@@ -176,8 +200,6 @@ static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
 // Of the four int8 in each lane those at even, or at odd places, as two int16.
 static inline I32 EvenS8(I32 a) { return {_mm256_srai_epi16(_mm256_slli_epi16(a.v, 8), 8)}; }
 static inline I32 OddS8(I32 a) { return {_mm256_srai_epi16(a.v, 8)}; }
-// sum + a.low * b.low + a.high * b.high of the two int16 in each lane, exactly.
-static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm256_add_epi32(sum.v, _mm256_madd_epi16(a.v, b.v))}; }
 
 // Whether DotS8(a, b, sum) is here: for each lane sum + the dot product of four bytes of a with four of b. Those of b are int8,
 // those of a int8 or, where LANES_S8_DOT_BIAS is 128, int8 + 128 as unsigned bytes.
@@ -187,7 +209,8 @@ static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm256_add_epi32(sum.v
 
 // Whether DotBf16(a, b, sum) is here: for each lane sum + a.low * b.low + a.high * b.high, with a and b pairs of bfloat16, in the
 // processor's own rounding.
-// StoreBf16ForDot is StoreBf16, but may store 0 for a subnormal number, which the dot product takes for 0.
+// StoreBf16ForDot is StoreBf16, but may store 0 for a subnormal number, which the dot product takes for 0. So may
+// NarrowBf16(first, second), which gives 2 * kLanes elements in order.
 #define LANES_HAS_BF16_DOT 0
 
 // Into all caches; into the second level and further out.

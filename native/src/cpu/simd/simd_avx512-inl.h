@@ -67,6 +67,7 @@ static inline I32 SubI(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
 static inline I32 XorI(I32 a, I32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
 static inline I32 MaxI(I32 a, I32 b) { return {_mm512_max_epi32(a.v, b.v)}; }
+static inline I32 MaxU(I32 a, I32 b) { return {_mm512_max_epu32(a.v, b.v)}; }
 static inline Mask LessI(I32 a, I32 b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
 template <int kBits>
 static inline I32 ShiftLeft(I32 a) { return {_mm512_slli_epi32(a.v, kBits)}; }
@@ -93,6 +94,32 @@ static inline float ReduceMax(F32 a) {
   const __m128 quarter = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
   const __m128 pair = _mm_max_ps(quarter, _mm_movehl_ps(quarter, quarter));
   return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
+}
+
+static inline int32_t ReduceAddI(I32 a) {
+  const __m256i half = _mm256_add_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti32x8_epi32(a.v, 1));
+  const __m128i quarter = _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  const __m128i pair = _mm_add_epi32(quarter, _mm_unpackhi_epi64(quarter, quarter));
+  return _mm_cvtsi128_si32(_mm_add_epi32(pair, _mm_srli_epi64(pair, 32)));
+}
+static inline uint32_t ReduceMaxU(I32 a) {
+  const __m256i half = _mm256_max_epu32(_mm512_castsi512_si256(a.v), _mm512_extracti32x8_epi32(a.v, 1));
+  const __m128i quarter = _mm_max_epu32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  const __m128i pair = _mm_max_epu32(quarter, _mm_unpackhi_epi64(quarter, quarter));
+  return static_cast<uint32_t>(_mm_cvtsi128_si32(_mm_max_epu32(pair, _mm_srli_epi64(pair, 32))));
+}
+
+static inline I32 EvenBytes(I32 a) { return AndI(a, SetI(0x00FF00FF)); }
+static inline I32 OddBytes(I32 a) { return {_mm512_srli_epi16(a.v, 8)}; }
+static inline I32 DotS16(I32 a, I32 b, I32 sum) {
+#if defined(__AVX512VNNI__)
+  return {_mm512_dpwssd_epi32(sum.v, a.v, b.v)};
+#else
+  return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))};
+#endif
+}
+static inline void StoreS16(int16_t* p, I32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtsepi32_epi16(a.v));
 }
 
 static inline F32 WidenBf16(__m256i halves) {
@@ -147,7 +174,6 @@ static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
 }
 static inline I32 EvenS8(I32 a) { return {_mm512_srai_epi16(_mm512_slli_epi16(a.v, 8), 8)}; }
 static inline I32 OddS8(I32 a) { return {_mm512_srai_epi16(a.v, 8)}; }
-static inline I32 DotS16(I32 a, I32 b, I32 sum) { return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(a.v, b.v))}; }
 
 #if defined(__AVX512VNNI__)
 #define LANES_HAS_S8_DOT 1
@@ -160,6 +186,10 @@ static inline I32 DotS8(I32 a, I32 b, I32 sum) { return {_mm512_dpbusd_epi32(sum
 
 #if defined(__AVX512BF16__)
 #define LANES_HAS_BF16_DOT 1
+// 2 * kLanes elements in order, rounded half to even; subnormal ones become zero.
+static inline I32 NarrowBf16(F32 first, F32 second) {
+  return {reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(second.v, first.v))};
+}
 static inline F32 DotBf16(I32 a, I32 b, F32 sum) {
   return {_mm512_dpbf16_ps(sum.v, reinterpret_cast<__m512bh>(a.v), reinterpret_cast<__m512bh>(b.v))};
 }

@@ -83,6 +83,9 @@ static inline I32 SubI(I32 a, I32 b) { return {vsubq_s32(a.v, b.v)}; }
 static inline I32 AndI(I32 a, I32 b) { return {vandq_s32(a.v, b.v)}; }
 static inline I32 XorI(I32 a, I32 b) { return {veorq_s32(a.v, b.v)}; }
 static inline I32 MaxI(I32 a, I32 b) { return {vmaxq_s32(a.v, b.v)}; }
+static inline I32 MaxU(I32 a, I32 b) {
+  return {vreinterpretq_s32_u32(vmaxq_u32(vreinterpretq_u32_s32(a.v), vreinterpretq_u32_s32(b.v)))};
+}
 static inline Mask LessI(I32 a, I32 b) { return {vcltq_s32(a.v, b.v)}; }
 template <int kBits>
 static inline I32 ShiftLeft(I32 a) { return {vshlq_n_s32(a.v, kBits)}; }
@@ -120,10 +123,16 @@ static inline void StoreS8N(int8_t* p, I32 a, int64_t n) {
 static inline void StoreS8(int8_t* p, I32 a) { StoreS8N(p, a, kLanes); }
 static inline I32 EvenS8(I32 a) { return {vreinterpretq_s32_s16(vshrq_n_s16(vshlq_n_s16(vreinterpretq_s16_s32(a.v), 8), 8))}; }
 static inline I32 OddS8(I32 a) { return {vreinterpretq_s32_s16(vshrq_n_s16(vreinterpretq_s16_s32(a.v), 8))}; }
+static inline int32_t ReduceAddI(I32 a) { return vaddvq_s32(a.v); }
+static inline uint32_t ReduceMaxU(I32 a) { return vmaxvq_u32(vreinterpretq_u32_s32(a.v)); }
+
+static inline I32 EvenBytes(I32 a) { return AndI(a, SetI(0x00FF00FF)); }
+static inline I32 OddBytes(I32 a) { return {vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(a.v), 8))}; }
 static inline I32 DotS16(I32 a, I32 b, I32 sum) {
   const int16x8_t x = vreinterpretq_s16_s32(a.v), y = vreinterpretq_s16_s32(b.v);
   return {vaddq_s32(sum.v, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)))};
 }
+static inline void StoreS16(int16_t* p, I32 a) { vst1_s16(p, vqmovn_s32(a.v)); }
 #if defined(__ARM_FEATURE_DOTPROD)
 #define LANES_HAS_S8_DOT 1
 #define LANES_S8_DOT_BIAS 0
@@ -207,6 +216,9 @@ static inline void StoreF16N(uint16_t* p, F32 a, int64_t n) { StoreHalvesN(p, Na
 
 #if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define LANES_HAS_BF16_DOT 1
+static inline I32 NarrowBf16(F32 first, F32 second) {
+  return {vreinterpretq_s32_u16(vcombine_u16(NarrowBf16(first), NarrowBf16(second)))};
+}
 static inline F32 DotBf16(I32 a, I32 b, F32 sum) {
   return {vbfdotq_f32(sum.v, vreinterpretq_bf16_s32(a.v), vreinterpretq_bf16_s32(b.v))};
 }
