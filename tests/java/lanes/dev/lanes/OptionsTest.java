@@ -119,6 +119,9 @@ class OptionsTest {
   void typesAndInstructionSetsAreThoseThereAre() {
     assertThatThrownBy(() -> LoadOptions.builder().cacheType(DType.F16)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("cacheType");
+    for (DType type : List.of(DType.F32, DType.BF16, DType.S8)) {
+      assertThat(LoadOptions.builder().cacheType(type).build().cacheType()).isEqualTo(type);
+    }
     assertThatThrownBy(() -> LoadOptions.builder().isa("avx")).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("'avx'").hasMessageContaining("avx512, avx2, neon");
     for (String isa : Set.of("auto", "avx2", "avx512", "neon", "reference")) {

@@ -1,6 +1,7 @@
 package dev.lanes.backend;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.util.Arrays;
 import java.util.List;
@@ -17,12 +18,17 @@ class AttentionTest {
   void agreesWithTheReference() {
     try (OpComparison comparison = new OpComparison()) {
       for (Cases.Case c : Cases.read("attention")) {
-        List<DType> dtypes = c.text("dtype").equals("all") ? List.of(DType.F32, DType.BF16)
+        List<DType> dtypes = c.text("dtype").equals("all") ? List.of(DType.F32, DType.BF16, DType.S8)
             : List.of(DType.valueOf(c.text("dtype").toUpperCase(Locale.ROOT)));
         for (DType dtype : dtypes) {
-          Problem problem = new Problem(c, dtype);
           // Outputs are averages of values around 1; scores around 1 are exponentiated in float32 after dots over the head dimension.
-          comparison.within(c + " " + dtype, problem.dim * 2e-6 + 4e-6, problem::run);
+          // Weights on int8 pages keep 15 bits of the largest of their tile; where rounding falls differs with the last bits of a score.
+          Problem problem = new Problem(c, dtype, dtype == DType.S8 ? Compute.INT8 : Compute.EXACT);
+          comparison.within(c + " " + dtype, problem.dim * 2e-6 + (dtype == DType.S8 ? 2e-4 : 4e-6), problem::run);
+          if (dtype == DType.BF16) {
+            // An instruction set without bfloat16 dot products does not round queries and weights.
+            comparison.within(c + " BF16 dot", 2e-2, new Problem(c, dtype, Compute.BF16)::run);
+          }
         }
       }
     }
@@ -66,6 +72,7 @@ class AttentionTest {
     private final int pad;
     private final int offset;
     private final DType dtype;
+    private final Compute compute;
     private final Op.Ragged ragged;
     private final int pages;
     private final long[][] slots;
@@ -74,7 +81,8 @@ class AttentionTest {
     private final float[][] k;
     private final float[][] v;
 
-    Problem(Cases.Case c, DType dtype) {
+    Problem(Cases.Case c, DType dtype, Compute compute) {
+      this.compute = compute;
       dim = c.number("dim");
       heads = c.number("heads");
       kvHeads = c.number("kv_heads");
@@ -145,8 +153,43 @@ class AttentionTest {
           sinkQuery.copyFrom(qSink, 0);
         }
         float scale = (float) (1 / Math.sqrt(dim));
-        backend.attention(new Op.Attention(pool, 1, heads, causal, scale, query, qSink == null ? null : sinkQuery, ragged, out));
+        backend.attention(
+            new Op.Attention(pool, 1, heads, causal, scale, query, qSink == null ? null : sinkQuery, ragged, compute, out));
         return out.toArray();
+      }
+    }
+  }
+
+  /** One key: its value comes back as the page stores it, an int8 multiple of its scale; NaN and infinity as NaN. */
+  @Test
+  void int8RowsComeBackAsMultiplesOfTheirScales() {
+    float[] ordinary = new TestInputs("int8").floats(64);
+    float[] infinite = ordinary.clone();
+    infinite[3] = Float.NEGATIVE_INFINITY;
+    for (float[] value : new float[][] {ordinary, new float[64], infinite}) {
+      byte[] elements = new byte[64];
+      float stored = Quantizer.row(value, 0, 64, elements, 0);
+      try (OpComparison comparison = new OpComparison()) {
+        comparison.within("int8", 1e-4, backend -> {
+          try (KvPages pool = backend.kvPages(new KvPages.Spec(1, 1, 1, 64, DType.S8));
+              Tensor k = TestBackends.tensor(backend, 1, 64, ordinary);
+              Tensor v = TestBackends.tensor(backend, 1, 64, value);
+              Tensor out = backend.tensor(MemoryTag.OTHER, 1, 64)) {
+            backend.kvWrite(new Op.KvWrite(pool, 0, new long[] {0}, k, v));
+            Op.Ragged one = new Op.Ragged(new long[] {0, 1}, new long[] {1}, new int[][] {{0}}, new long[1], new long[1]);
+            backend.attention(new Op.Attention(pool, 0, 1, true, 1, k, null, one, out));
+            float[] result = out.toArray();
+            for (int i = 0; i < 64; i++) {
+              if (Float.isNaN(stored)) {
+                assertThat(result[i]).isNaN();
+                result[i] = 0;
+              } else {
+                assertThat(result[i]).isCloseTo(elements[i] * stored, within(Math.abs(elements[i] * stored) * 1e-4f));
+              }
+            }
+            return result;
+          }
+        });
       }
     }
   }

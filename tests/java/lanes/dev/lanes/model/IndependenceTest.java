@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.Op;
 import dev.lanes.cache.PrefixVariant;
@@ -39,7 +40,7 @@ class IndependenceTest {
     List<Arguments> cases = new ArrayList<>();
     for (BackendOptions backend : backends()) {
       for (String model : List.of("llama", "random/mistral-window", "random/qwen2", "random/mixtral", "random/llama3-rope", "llama w8a8",
-          "golden/mixed", "random/mixtral w8a8")) {
+          "golden/mixed", "random/mixtral w8a8", "llama, int8 cache", "random/mistral-window, int8 cache", "llama, bf16 cache")) {
         cases.add(Arguments.of(model, backend));
       }
     }
@@ -47,7 +48,7 @@ class IndependenceTest {
   }
 
   private Path directory(String name) {
-    String model = name.replace(" w8a8", "");
+    String model = name.replace(" w8a8", "").replaceFirst(", .* cache", "");
     if (model.startsWith("golden/")) {
       return QuantizedModelTest.golden(model.substring("golden/".length()));
     }
@@ -59,7 +60,11 @@ class IndependenceTest {
     boolean quantize = model.endsWith(" w8a8");
     ModelOptions options = ModelOptions.defaults().withQuantization(quantize ? Quantization.W8A8 : Quantization.NONE)
         .withQuantizeHead(quantize);
-    return new ModelRun(directory(model), backend, options, PAGES, DType.F32);
+    DType cache = model.endsWith(", int8 cache") ? DType.S8 : model.endsWith(", bf16 cache") ? DType.BF16 : DType.F32;
+    if (cache == DType.BF16) {
+      options = options.withCompute(Compute.BF16);
+    }
+    return new ModelRun(directory(model), backend, options, PAGES, cache);
   }
 
   private static int[] prompt(ModelRun run, int length, int salt) {

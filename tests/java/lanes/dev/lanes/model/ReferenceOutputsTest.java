@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -123,16 +124,22 @@ class ReferenceOutputsTest {
     }
   }
 
-  /** Keys and values rounded to bfloat16 change logits by little; the choice of tokens of a trained model hardly ever. */
+  /** Keys and values in fewer bits, and attention in products of fewer bits, change logits by little. */
   @ParameterizedTest
   @MethodSource("backends")
-  void keysAndValuesInBfloat16(BackendOptions options) {
+  void keysAndValuesInFewerBits(BackendOptions options) {
     SharedModels.Expected prompt = SharedModels.expected("stories260K").get(2);
-    try (Backend backend = Backends.open(options);
-        ModelRun run = new ModelRun(SharedModels.directory("stories260K"), backend, ModelOptions.defaults(), 8, DType.BF16)) {
-      float[][] logits = run.logits(prompt.prompt());
-      for (int t = 0; t < logits.length; t++) {
-        Numbers.assertClose("token " + t, logits[t], prompt.logits()[t], 0.3);
+    try (Backend backend = Backends.open(options)) {
+      for (DType dtype : List.of(DType.BF16, DType.S8)) {
+        for (Compute compute : List.of(Compute.EXACT, Compute.BF16)) {
+          ModelOptions model = ModelOptions.defaults().withCompute(compute);
+          try (ModelRun run = new ModelRun(SharedModels.directory("stories260K"), backend, model, 8, dtype)) {
+            float[][] logits = run.logits(prompt.prompt());
+            for (int t = 0; t < logits.length; t++) {
+              Numbers.assertClose(dtype + " " + compute + " token " + t, logits[t], prompt.logits()[t], 0.3);
+            }
+          }
+        }
       }
     }
   }

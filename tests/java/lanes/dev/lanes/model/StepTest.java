@@ -169,6 +169,11 @@ class StepTest {
           long scratch = live(backend, MemoryTag.SCRATCH);
           long weights = live(backend, MemoryTag.WEIGHTS);
           long kv = live(backend, MemoryTag.KV);
+          for (DType dtype : new DType[] {DType.F32, DType.S8}) {
+            try (KvPages pages = backend.kvPages(before.kvSpec(16, dtype))) {
+              assertThat(live(backend, MemoryTag.KV) - kv).as("%s %s", name, dtype).isEqualTo(before.kvBytes(16, dtype)).isEqualTo(pages.bytes());
+            }
+          }
           try (ModelRun run = new ModelRun(directory, backend, ModelOptions.defaults(), 16, DType.BF16)) {
             assertThat(live(backend, MemoryTag.WEIGHTS) - weights).as(name).isEqualTo(before.weightBytes())
                 .isEqualTo(run.model.footprint().weightBytes());

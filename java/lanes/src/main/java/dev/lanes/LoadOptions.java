@@ -246,7 +246,7 @@ public final class LoadOptions {
       return this;
     }
 
-    /** How linear layers with bfloat16 weights multiply. */
+    /** How linear layers with bfloat16 weights multiply, and attention over a bfloat16 cache. */
     public Builder compute(Compute value) {
       Objects.requireNonNull(value, "compute is null");
       if (value == Compute.INT8) {
@@ -265,11 +265,15 @@ public final class LoadOptions {
       return this;
     }
 
-    /** Element type of keys and values: float32 or bfloat16. */
+    /**
+     * Element type of keys and values: float32, bfloat16, or int8 ({@link DType#S8}) with a float32 scale for each key and value of a token
+     * and head, which takes a quarter of float32's memory and a little more. Attention reads each as it is. With bfloat16 and
+     * {@link Compute#BF16} it multiplies in bfloat16 as well.
+     */
     public Builder cacheType(DType value) {
       Objects.requireNonNull(value, "cacheType is null");
-      if (value == DType.F16 || value == DType.S8) {
-        throw new IllegalArgumentException("cacheType is " + value + ", expected F32 or BF16");
+      if (value == DType.F16) {
+        throw new IllegalArgumentException("cacheType is F16, expected F32, BF16 or S8");
       }
       cacheType = value;
       return this;

@@ -52,6 +52,7 @@ final class KernelBench {
       attention("prefill", 1024, 1024, headDim, DType.F32);
       attention("decode", 1, 4096, headDim, DType.F32);
       attention("decode", 1, 4096, headDim, DType.BF16);
+      attention("decode", 1, 4096, headDim, DType.S8);
     }
   }
 
@@ -125,7 +126,8 @@ final class KernelBench {
       Op.Ragged ragged = new Op.Ragged(new long[] {0, queries}, new long[] {keys}, new int[][] {table}, new long[1], new long[1]);
       Op.Attention op = new Op.Attention(pool, 0, HEADS, true, (float) (1 / Math.sqrt(headDim)), q, null, ragged, out);
       if (queries == 1) {
-        measure(name, "GB/s", 2e-9 * keys * KV_HEADS * headDim * dtype.bytes(), () -> backend.attention(op));
+        int scale = dtype == DType.S8 ? Float.BYTES : 0;
+        measure(name, "GB/s", 2e-9 * keys * KV_HEADS * (headDim * dtype.bytes() + scale), () -> backend.attention(op));
       } else {
         measure(name, "GFLOP/s", 2e-9 * HEADS * headDim * queries * keys, () -> backend.attention(op));
       }

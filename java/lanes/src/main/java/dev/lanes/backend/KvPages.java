@@ -10,7 +10,8 @@ public interface KvPages extends AutoCloseable {
    *
    * @param pages number of pages
    * @param layers layers that share the page numbers
-   * @param dtype {@link DType#F32} or {@link DType#BF16}
+   * @param dtype {@link DType#F32}, {@link DType#BF16} or {@link DType#S8}: int8 with a float32 scale for each key, and each value, of a
+   *     token and kv head, which is {@code max|x| / 127} ({@link Quantizer})
    */
   record Spec(int pages, int layers, int kvHeads, int headDim, DType dtype) {
     /** The same shape with another number of pages. */
@@ -23,7 +24,7 @@ public interface KvPages extends AutoCloseable {
 
   long bytes();
 
-  /** Fills a page with NaN; a test then sees every read of what was not written. */
+  /** Fills a page (of int8, its scales) with NaN; a test then sees every read of what was not written. */
   void poison(int page);
 
   @Override

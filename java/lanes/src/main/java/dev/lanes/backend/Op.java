@@ -76,10 +76,18 @@ public sealed interface Op {
    *
    * @param q [tokens, heads * headDim]
    * @param qSink like q, or null: the queries for keys below {@code ragged.sinks}, when positions are re-numbered (StreamingLLM)
+   * @param compute {@link Compute#EXACT}; {@link Compute#BF16} for bfloat16 pages: queries and weights are rounded to bfloat16;
+   *     {@link Compute#INT8} for int8 pages, and the only one for them: queries and weights become 16-bit integers
    * @param out like q; may be q when qSink is null
    */
-  record Attention(KvPages pages, int layer, int heads, boolean causal, float scale, Tensor q, Tensor qSink, Ragged ragged, Tensor out)
-      implements Op {}
+  record Attention(KvPages pages, int layer, int heads, boolean causal, float scale, Tensor q, Tensor qSink, Ragged ragged,
+      Compute compute, Tensor out) implements Op {
+    /** The most exact that the pages allow. */
+    public Attention(KvPages pages, int layer, int heads, boolean causal, float scale, Tensor q, Tensor qSink, Ragged ragged, Tensor out) {
+      this(pages, layer, heads, causal, scale, q, qSink, ragged,
+          pages != null && pages.spec().dtype() == DType.S8 ? Compute.INT8 : Compute.EXACT, out);
+    }
+  }
 
   /**
    * Which query rows and which pages belong to which sequence. Made once a step, used by every layer.

@@ -44,8 +44,8 @@ public final class OpChecks {
     if (!(spec.headDim() >= 1 && spec.headDim() <= MAX_HEAD_DIM)) {
       throw invalid("kvPages: head dimension %d: expected 1 to %d", spec.headDim(), MAX_HEAD_DIM);
     }
-    if (spec.dtype() == DType.F16 || spec.dtype() == DType.S8) {
-      throw invalid("kvPages: element type %s: expected F32 or BF16", spec.dtype());
+    if (spec.dtype() == DType.F16) {
+      throw invalid("kvPages: element type %s: expected F32, BF16 or S8", spec.dtype());
     }
   }
 
@@ -276,6 +276,16 @@ public final class OpChecks {
     }
     if (!Float.isFinite(op.scale())) {
       throw invalid("attention: scale %s: expected a finite number", op.scale());
+    }
+    Compute compute = Objects.requireNonNull(op.compute(), "attention: compute");
+    boolean fits = switch (spec.dtype()) {
+      case S8 -> compute == Compute.INT8;
+      case BF16 -> compute != Compute.INT8;
+      default -> compute == Compute.EXACT;
+    };
+    if (!fits) {
+      throw invalid("attention: compute %s with pages of %s: expected EXACT, BF16 for BF16 pages only, INT8 for S8 pages", compute,
+          spec.dtype());
     }
     check(ragged, spec, op.causal());
     int columns = width("attention", op.heads(), spec.headDim());

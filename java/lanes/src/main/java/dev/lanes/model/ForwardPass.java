@@ -4,6 +4,7 @@ import dev.lanes.backend.Activation;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
+import dev.lanes.backend.KvPages;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.RopePairing;
@@ -115,7 +116,7 @@ final class ForwardPass {
     }
     backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v()));
     backend.attention(new Op.Attention(batch.pages(), index, shape.heads(), shape.causal(), shape.scales()[index], at.q(), sinkQueries,
-        step.windows.of(shape.windows()[index]), at.attention()));
+        step.windows.of(shape.windows()[index]), computeFor(batch.pages()), at.attention()));
     linear(layer.attentionOutput(), Input.of(at.attention()), x, Activation.NONE, x);
     if (shape.postNorm()) {
       norm(layer.attentionNorm(), x, x);
@@ -243,6 +244,14 @@ final class ForwardPass {
   private void multiply(LoadedMatrix matrix, Compute how, Input input, Tensor bias, Tensor residual, Activation activation, Tensor y) {
     float inputScale = input.quantized == null ? matrix.inputScale() : 0;
     backend.linear(new Op.Linear(input.x, input.quantized, inputScale, matrix.weight(), bias, residual, activation, how, y));
+  }
+
+  private Compute computeFor(KvPages pages) {
+    return switch (pages.spec().dtype()) {
+      case S8 -> Compute.INT8;
+      case BF16 -> compute;
+      default -> Compute.EXACT;
+    };
   }
 
   private Compute computeFor(LoadedMatrix matrix) {

@@ -69,6 +69,7 @@ final class AttentionCalls {
     final Struct<AttentionParams>.Array window;
     final Struct<AttentionParams>.Array sinks;
     final Struct<AttentionParams>.Matrix out;
+    final int compute;
 
     Attend(Calls.Arena arena) {
       struct = arena.struct(AttentionParams.class, AttentionParams::new);
@@ -88,6 +89,7 @@ final class AttentionCalls {
       window = struct.array("window");
       sinks = struct.array("sinks");
       out = struct.matrix("out");
+      compute = struct.offset("compute");
     }
   }
 
@@ -122,6 +124,7 @@ final class AttentionCalls {
     attend.pageTable.set(staging.address(table), (long) sequences * pages);
     attend.struct.setLong(attend.pageTableStride, pages);
     attend.out.set((CpuTensor) op.out());
+    attend.struct.setInt(attend.compute, Calls.compute(op.compute()));
     queue.add(lanes.LANES_CALL_ATTENTION, attend.struct);
   }
 }

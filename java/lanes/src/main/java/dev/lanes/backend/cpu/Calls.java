@@ -116,7 +116,7 @@ final class Calls {
     };
   }
 
-  private static int compute(Compute compute) {
+  static int compute(Compute compute) {
     return switch (compute) {
       case EXACT -> lanes.LANES_COMPUTE_EXACT;
       case BF16 -> lanes.LANES_COMPUTE_BF16;

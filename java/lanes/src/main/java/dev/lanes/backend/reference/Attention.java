@@ -1,7 +1,11 @@
 package dev.lanes.backend.reference;
 
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
+import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.Op;
+import java.util.Arrays;
 
 /** Writing keys and values to pages, and attention over them. Arguments have been checked. */
 final class Attention {
@@ -21,12 +25,8 @@ final class Attention {
       Object page = pages.page(data, op.layer(), (int) (slot / KvPages.PAGE_TOKENS));
       int offset = (int) (slot % KvPages.PAGE_TOKENS);
       for (int h = 0; h < pages.spec().kvHeads(); h++) {
-        int key = pages.index(false, h, offset);
-        int value = pages.index(true, h, offset);
-        for (int i = 0; i < headDim; i++) {
-          pages.store(page, key + i, k.data()[k.row(t) + h * headDim + i]);
-          pages.store(page, value + i, v.data()[v.row(t) + h * headDim + i]);
-        }
+        pages.store(page, pages.index(false, h, offset), k.data(), k.row(t) + h * headDim);
+        pages.store(page, pages.index(true, h, offset), v.data(), v.row(t) + h * headDim);
       }
     }
   }
@@ -76,29 +76,84 @@ final class Attention {
       Op.Ragged ragged = op.ragged();
       int keys = (int) ragged.keyCount()[sequence];
       long position = keys - ragged.queryBegin()[sequence + 1] + token;
-      double[] scores = new double[keys];
+      double[] query = query((ReferenceTensor) op.q());
+      double[] sinkQuery = op.qSink() == null ? query : query((ReferenceTensor) op.qSink());
+      double[] weights = new double[keys];
       double largest = Double.NEGATIVE_INFINITY;
       for (int j = 0; j < keys; j++) {
-        scores[j] = visible(j, position) ? op.scale() * score(j) : Double.NEGATIVE_INFINITY;
-        largest = Math.max(largest, scores[j]);
+        weights[j] = visible(j, position) ? score(j < ragged.sinks()[sequence] ? sinkQuery : query, j) : Double.NEGATIVE_INFINITY;
+        largest = Math.max(largest, weights[j]);
       }
       double sum = 0;
-      double[] result = new double[headDim];
       for (int j = 0; j < keys; j++) {
-        if (!visible(j, position)) {
-          continue;
-        }
-        double weight = Math.exp(scores[j] - largest);
-        sum += weight;
-        Object page = page(j);
-        int value = pages.index(true, kvHead, j % KvPages.PAGE_TOKENS);
-        for (int i = 0; i < headDim; i++) {
-          result[i] += weight * pages.load(page, value + i);
-        }
+        double weight = visible(j, position) ? Math.exp(weights[j] - largest) : 0;
+        weights[j] = op.compute() == Compute.BF16 ? FloatFormats.round((float) weight, DType.BF16) : weight;
+        sum += weights[j];
+      }
+      double[] result = new double[headDim];
+      for (int begin = 0; begin < keys; begin += KvPages.PAGE_TOKENS) {
+        addTile(begin, Math.min(keys, begin + KvPages.PAGE_TOKENS), position, weights, result);
       }
       ReferenceTensor out = (ReferenceTensor) op.out();
       for (int i = 0; i < headDim; i++) {
         out.data()[out.row(token) + head * headDim + i] = (float) (result[i] / sum);
+      }
+    }
+
+    /** Adds the values of one page. The weights of int8 values, with their scales, are rounded to 16 bits together. */
+    private void addTile(int begin, int end, long position, double[] weights, double[] result) {
+      boolean int8 = op.compute() == Compute.INT8;
+      double[] factors = Arrays.copyOfRange(weights, begin, end);
+      for (int j = begin; int8 && j < end; j++) {
+        factors[j - begin] = weights[j] == 0 ? 0 : weights[j] * pages.scale(page(j), pages.index(true, kvHead, j % KvPages.PAGE_TOKENS));
+      }
+      if (int8) {
+        roundTo16Bits(factors);
+      }
+      for (int j = begin; j < end; j++) {
+        if (!visible(j, position) || int8 && weights[j] == 0) {
+          continue;
+        }
+        int value = pages.index(true, kvHead, j % KvPages.PAGE_TOKENS);
+        for (int i = 0; i < headDim; i++) {
+          result[i] += factors[j - begin] * pages.load(page(j), value + i);
+        }
+      }
+    }
+
+    /** The query, rounded as {@code compute} says: the kernels multiply it with {@code scale * log2(e)} first. */
+    private double[] query(ReferenceTensor q) {
+      double factor = op.scale() * 1.4426950408889634;
+      double[] query = new double[headDim];
+      for (int i = 0; i < headDim; i++) {
+        float x = q.data()[q.row(token) + head * headDim + i];
+        query[i] = switch (op.compute()) {
+          case EXACT -> x;
+          case BF16 -> FloatFormats.round(x * (float) factor, DType.BF16);
+          case INT8 -> x * (float) factor;
+        };
+      }
+      if (op.compute() == Compute.EXACT) {
+        return query;
+      }
+      if (op.compute() == Compute.INT8) {
+        roundTo16Bits(query);
+      }
+      for (int i = 0; i < headDim; i++) {
+        query[i] /= factor;
+      }
+      return query;
+    }
+
+    /** Rounds to multiples of the power of two that the largest is 2^14 to 2^15 times of; to NaN, if one is not finite. */
+    private static void roundTo16Bits(double[] x) {
+      double largest = 0;
+      for (double value : x) {
+        largest = Double.isFinite(value) ? Math.max(largest, Math.abs(value)) : Double.NaN;
+      }
+      double unit = Double.isNaN(largest) ? Double.NaN : Math.scalb(1.0, Math.max(-112, Math.getExponent(largest)) - 14);
+      for (int i = 0; i < x.length; i++) {
+        x[i] = Math.min(32767, Math.rint(x[i] / unit)) * unit;
       }
     }
 
@@ -110,17 +165,14 @@ final class Attention {
       return key <= position && (window == 0 || key > position - window || key < op.ragged().sinks()[sequence]);
     }
 
-    private double score(int key) {
-      boolean sink = op.qSink() != null && key < op.ragged().sinks()[sequence];
-      ReferenceTensor q = (ReferenceTensor) (sink ? op.qSink() : op.q());
-      int query = q.row(token) + head * headDim;
+    private double score(double[] query, int key) {
       Object page = page(key);
       int at = pages.index(false, kvHead, key % KvPages.PAGE_TOKENS);
       double sum = 0;
       for (int i = 0; i < headDim; i++) {
-        sum += (double) q.data()[query + i] * pages.load(page, at + i);
+        sum += query[i] * pages.load(page, at + i);
       }
-      return sum;
+      return op.scale() * sum * pages.scale(page, at);
     }
 
     private Object page(int key) {

@@ -4,12 +4,17 @@ import dev.lanes.backend.DType;
 import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.KvPages;
+import dev.lanes.backend.Quantizer;
 import java.lang.ref.Cleaner;
 import java.util.Arrays;
+import java.util.stream.Stream;
 
-/** Pages as one array per layer and page: [2 (keys, values), kvHeads, PAGE_TOKENS, headDim], float32 or bfloat16 patterns. */
+/** Pages as one array per layer and page: [2 (keys, values), kvHeads, PAGE_TOKENS, headDim], float32, bfloat16 patterns or int8. */
 final class ReferenceKvPages implements KvPages {
-  /** Indexed by {@code layer * pages + page}; float[] or short[]. */
+  /** int8 elements and, for each row of headDim of them, the scale. */
+  private record Int8Page(byte[] elements, float[] scales) {}
+
+  /** Indexed by {@code layer * pages + page}; float[], short[] or {@link Int8Page}. */
   private final Storage<Object[]> storage;
   private final Cleaner.Cleanable cleanable;
   private final ReferenceBackend backend;
@@ -24,7 +29,8 @@ final class ReferenceKvPages implements KvPages {
 
   /** @throws ArithmeticException if that does not fit 64 bits */
   static long bytes(Spec spec) {
-    return Math.multiplyExact((long) spec.pages() * spec.layers(), pageElements(spec) * spec.dtype().bytes());
+    long scales = spec.dtype() == DType.S8 ? pageElements(spec) / spec.headDim() * Float.BYTES : 0;
+    return Math.multiplyExact((long) spec.pages() * spec.layers(), pageElements(spec) * spec.dtype().bytes() + scales);
   }
 
   /** Elements of one layer's part of a page. */
@@ -36,7 +42,11 @@ final class ReferenceKvPages implements KvPages {
   static Object[] allocate(Spec spec) {
     int arrays = spec.layers() * spec.pages();
     int elements = (int) pageElements(spec);
-    return spec.dtype() == DType.F32 ? new float[arrays][elements] : new short[arrays][elements];
+    return switch (spec.dtype()) {
+      case F32 -> new float[arrays][elements];
+      case S8 -> Stream.generate(() -> new Int8Page(new byte[elements], new float[elements / spec.headDim()])).limit(arrays).toArray();
+      default -> new short[arrays][elements];
+    };
   }
 
   ReferenceBackend backend() {
@@ -58,15 +68,33 @@ final class ReferenceKvPages implements KvPages {
     return (((value ? spec.kvHeads() : 0) + kvHead) * PAGE_TOKENS + offset) * spec.headDim();
   }
 
+  /** An element; of an int8 page without its scale. */
   float load(Object page, int index) {
-    return spec.dtype() == DType.F32 ? ((float[]) page)[index] : FloatFormats.fromBf16(((short[]) page)[index]);
+    return switch (spec.dtype()) {
+      case F32 -> ((float[]) page)[index];
+      case S8 -> ((Int8Page) page).elements[index];
+      default -> FloatFormats.fromBf16(((short[]) page)[index]);
+    };
   }
 
-  void store(Object page, int index, float value) {
-    if (spec.dtype() == DType.F32) {
-      ((float[]) page)[index] = value;
-    } else {
-      ((short[]) page)[index] = FloatFormats.toBf16(value);
+  /** What the elements of the key or value that begins at {@code index} stand for a multiple of. */
+  float scale(Object page, int index) {
+    return page instanceof Int8Page int8 ? int8.scales[index / spec.headDim()] : 1;
+  }
+
+  /** Writes the key or value that begins at {@code index}. */
+  void store(Object page, int index, float[] from, int at) {
+    switch (spec.dtype()) {
+      case F32 -> System.arraycopy(from, at, (float[]) page, index, spec.headDim());
+      case S8 -> {
+        Int8Page int8 = (Int8Page) page;
+        int8.scales[index / spec.headDim()] = Quantizer.row(from, at, spec.headDim(), int8.elements, index);
+      }
+      default -> {
+        for (int i = 0; i < spec.headDim(); i++) {
+          ((short[]) page)[index + i] = FloatFormats.toBf16(from[at + i]);
+        }
+      }
     }
   }
 
@@ -90,6 +118,8 @@ final class ReferenceKvPages implements KvPages {
       for (int layer = 0; layer < spec.layers(); layer++) {
         if (page(data, layer, page) instanceof float[] floats) {
           Arrays.fill(floats, Float.NaN);
+        } else if (page(data, layer, page) instanceof Int8Page int8) {
+          Arrays.fill(int8.scales, Float.NaN);
         } else {
           Arrays.fill((short[]) page(data, layer, page), FloatFormats.toBf16(Float.NaN));
         }

@@ -1,5 +1,6 @@
 package dev.lanes.bench.attention;
 
+import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.Op;
@@ -27,15 +28,28 @@ public final class AttentionCases {
   private static final int HEADS = 32;
   private static final int DECODE_KV_HEADS = 8;
   private static final int QUICK_TOKENS = 1024;
+  private static final DType[] CACHE_TYPES = {DType.F32, DType.BF16, DType.S8};
 
-  /** Queries [queries, heads * headDim] over the keys of a sequence; with one query a decode step. */
+  /**
+   * Queries [queries, heads * headDim] over the keys of a sequence; with one query a decode step. bfloat16 caches are multiplied in
+   * bfloat16, int8 ones in integers.
+   */
   private record Shape(int kvHeads, int headDim, int queries, int keys, DType dtype) {
+    Compute compute() {
+      return switch (dtype) {
+        case BF16 -> Compute.BF16;
+        case S8 -> Compute.INT8;
+        default -> Compute.EXACT;
+      };
+    }
+
     boolean decode() {
       return queries == 1;
     }
 
     double kvBytes() {
-      return 2.0 * keys * kvHeads * headDim * dtype.bytes();
+      int scale = dtype == DType.S8 ? Float.BYTES : 0;
+      return 2.0 * keys * kvHeads * (headDim * dtype.bytes() + scale);
     }
 
     int layers() {
@@ -64,19 +78,20 @@ public final class AttentionCases {
     List<BenchCase> cases = new ArrayList<>();
     int most = threads[threads.length - 1];
     for (int headDim : new int[] {64, 128}) {
-      for (int tokens : new int[] {512, 1024, 2048, 4096}) {
-        add(cases, prefill(headDim, tokens, DType.F32), most, tokens <= QUICK_TOKENS);
-      }
-      for (int tokens : new int[] {1024, 4096}) {
-        add(cases, prefill(headDim, tokens, DType.BF16), most, tokens <= QUICK_TOKENS);
+      for (int tokens : new int[] {512, 1024, 2048, 4096, 8192}) {
+        for (DType dtype : CACHE_TYPES) {
+          add(cases, prefill(headDim, tokens, dtype), most, tokens <= QUICK_TOKENS);
+        }
       }
     }
     for (int keys : new int[] {512, 2048, 4096, 8192, 32768}) {
-      add(cases, decode(128, keys, DType.F32), most, keys == 4096);
-      add(cases, decode(128, keys, DType.BF16), most, keys == 4096);
+      for (DType dtype : CACHE_TYPES) {
+        add(cases, decode(128, keys, dtype), most, keys == 4096);
+      }
     }
-    add(cases, decode(64, 4096, DType.F32), most, true);
-    add(cases, decode(64, 4096, DType.BF16), most, false);
+    for (DType dtype : CACHE_TYPES) {
+      add(cases, decode(64, 4096, dtype), most, dtype == DType.F32);
+    }
     if (most > 1) {
       add(cases, prefill(128, 2048, DType.F32), 1, false);
       add(cases, decode(128, 4096, DType.F32), 1, false);
@@ -105,7 +120,8 @@ public final class AttentionCases {
     Supplier<Contender> ceiling =
         shape.decode()
             ? () -> Ceilings.read(threads)
-            : shape.dtype() == DType.BF16 ? () -> Ceilings.bf16Dot(threads) : () -> Ceilings.fma(threads);
+            // Pairs of 16-bit integers and pairs of bfloat16 are multiplied at the same rate.
+            : shape.dtype() == DType.F32 ? () -> Ceilings.fma(threads) : () -> Ceilings.bf16Dot(threads);
     Supplier<Contender> ours = () -> Ours.of(shape.work(), threads, side -> prepare(side, shape));
     cases.add(new BenchCase(shape.name(threads), shape.decode() ? "GB/s" : "GFLOP/s", quick, ours, peer, ceiling));
   }
@@ -128,7 +144,7 @@ public final class AttentionCases {
     Op.Attention[] layers = new Op.Attention[shape.layers()];
     for (int i = 0; i < layers.length; i++) {
       ours.backend().kvWrite(new Op.KvWrite(pool, i, slots, k, v));
-      layers[i] = new Op.Attention(pool, i, HEADS, true, scale, q, null, ragged, out);
+      layers[i] = new Op.Attention(pool, i, HEADS, true, scale, q, null, ragged, shape.compute(), out);
     }
     int[] next = {0};
     return () -> ours.backend().attention(layers[next[0]++ % layers.length]);
