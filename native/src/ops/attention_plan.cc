@@ -41,7 +41,7 @@ class Planner {
     };
     if (!std::is_sorted(order, order + params_.sequences, costlier)) std::sort(order, order + params_.sequences, costlier);
     // Below this an item is small enough to even out the others; one worker has nothing to even out.
-    large_ = workers_ == 1 ? std::numeric_limits<double>::infinity() : total / (4.0 * workers_);
+    large_ = workers_ == 1 ? std::numeric_limits<double>::infinity() : total / (16.0 * workers_);
     plan_->item_count = plan_->merge_count = plan_->partial_floats = 0;
     plan_->max_rows = 0;
     // Large sequences first, and of each the long rows first: what is left for the end is small.

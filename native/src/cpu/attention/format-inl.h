@@ -147,7 +147,7 @@ struct Bf16DotFormat {
   static constexpr int kPerUnit = 2, kRowUnits = 1;
 
   static inline void PackQuery(const QueryRow& query, float* units, RowScale*) {
-    for (int64_t d = 0; d < query.cols; d += kLanes) StoreBf16(reinterpret_cast<uint16_t*>(units) + d, query.Scaled(d));
+    for (int64_t d = 0; d < query.cols; d += kLanes) StoreBf16ForDot(reinterpret_cast<uint16_t*>(units) + d, query.Scaled(d));
   }
 
   template <int R, int N>
