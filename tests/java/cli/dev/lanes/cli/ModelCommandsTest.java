@@ -56,6 +56,19 @@ class ModelCommandsTest {
     assertThat(generate("--max-tokens", "5", "--quiet").err()).isEmpty();
   }
 
+  /** The smaller the elements of the cache, the less memory it takes. */
+  @Test
+  void cacheTypesByName() {
+    long before = Long.MAX_VALUE;
+    for (String type : new String[] {"f32", "bf16", "int8"}) {
+      JsonNode json = generate("--max-tokens", "5", "--json", "--kv-dtype", type).json();
+      assertThat(json.get("outputIds")).as(type).hasSize(5);
+      long bytes = json.get("peakNativeBytes").asLong();
+      assertThat(bytes).as(type).isLessThan(before);
+      before = bytes;
+    }
+  }
+
   @Test
   void quantizesWhileLoading() {
     Result result = generate("--max-tokens", "5", "--quantize", "w8a8", "--quantize-head");
