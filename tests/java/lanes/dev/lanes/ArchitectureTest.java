@@ -22,7 +22,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class ArchitectureTest {
   /** From what is built on the API that a user types, down to what everyone may see. */
   private static final List<String> LAYERS = List.of(
-      "dev.lanes.needle", "dev.lanes", "dev.lanes.engine", "dev.lanes.context", "dev.lanes.cache", "dev.lanes.model", "dev.lanes.token",
+      "dev.lanes.needle", "dev.lanes", "dev.lanes.quantize", "dev.lanes.engine", "dev.lanes.context", "dev.lanes.cache", "dev.lanes.model", "dev.lanes.token",
       "dev.lanes.format", "dev.lanes.backend", "dev.lanes.error");
 
   private static JavaClasses classes;

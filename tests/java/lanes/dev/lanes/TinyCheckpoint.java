@@ -19,6 +19,7 @@ public final class TinyCheckpoint {
   public static final int KV_HEADS = 2;
   public static final int HEAD_DIM = 8;
   public static final int INNER = 48;
+  public static final int EXPERTS = 4;
   public static final int POSITIONS = 512;
   public static final double THETA = 10_000;
   public static final double EPSILON = 1e-5;
@@ -42,29 +43,65 @@ public final class TinyCheckpoint {
   /** A Llama, or a Mistral whose layers have a window of their own. */
   public static TinyCheckpoint llama(Path directory, long seed, int window) {
     TinyCheckpoint model = new TinyCheckpoint(seed);
-    model.matrix("model.embed_tokens.weight", VOCABULARY, HIDDEN, 1);
+    model.decoder(false, false);
+    model.write(directory, decoderConfig(window > 0 ? "MistralForCausalLM" : "LlamaForCausalLM", window > 0 ? "mistral" : "llama",
+        window > 0 ? ", \"sliding_window\": " + window : ""));
+    return model;
+  }
+
+  /** A Qwen2: a Llama with biases of Q, K and V. */
+  public static TinyCheckpoint qwen2(Path directory, long seed) {
+    TinyCheckpoint model = new TinyCheckpoint(seed);
+    model.decoder(false, true);
+    model.write(directory, decoderConfig("Qwen2ForCausalLM", "qwen2", ""));
+    return model;
+  }
+
+  /** A Mixtral of {@link #EXPERTS} experts, two for each token. */
+  public static TinyCheckpoint mixtral(Path directory, long seed) {
+    TinyCheckpoint model = new TinyCheckpoint(seed);
+    model.decoder(true, false);
+    model.write(directory, decoderConfig("MixtralForCausalLM", "mixtral",
+        ", \"num_local_experts\": " + EXPERTS + ", \"num_experts_per_tok\": 2, \"sliding_window\": null"));
+    return model;
+  }
+
+  private void decoder(boolean mixture, boolean qkvBias) {
+    matrix("model.embed_tokens.weight", VOCABULARY, HIDDEN, 1);
     for (int layer = 0; layer < LAYERS; layer++) {
       String name = "model.layers." + layer + ".";
-      model.matrix(name + "self_attn.q_proj.weight", HEADS * HEAD_DIM, HIDDEN, 0.5);
-      model.matrix(name + "self_attn.k_proj.weight", KV_HEADS * HEAD_DIM, HIDDEN, 0.5);
-      model.matrix(name + "self_attn.v_proj.weight", KV_HEADS * HEAD_DIM, HIDDEN, 0.3);
-      model.matrix(name + "self_attn.o_proj.weight", HIDDEN, HEADS * HEAD_DIM, 0.3);
-      model.matrix(name + "mlp.gate_proj.weight", INNER, HIDDEN, 0.3);
-      model.matrix(name + "mlp.up_proj.weight", INNER, HIDDEN, 0.3);
-      model.matrix(name + "mlp.down_proj.weight", HIDDEN, INNER, 0.3);
-      model.around(name + "input_layernorm.weight", 1);
-      model.around(name + "post_attention_layernorm.weight", 1);
+      matrix(name + "self_attn.q_proj.weight", HEADS * HEAD_DIM, HIDDEN, 0.5);
+      matrix(name + "self_attn.k_proj.weight", KV_HEADS * HEAD_DIM, HIDDEN, 0.5);
+      matrix(name + "self_attn.v_proj.weight", KV_HEADS * HEAD_DIM, HIDDEN, 0.3);
+      matrix(name + "self_attn.o_proj.weight", HIDDEN, HEADS * HEAD_DIM, 0.3);
+      if (qkvBias) {
+        around(name + "self_attn.q_proj.bias", 0, HEADS * HEAD_DIM);
+        around(name + "self_attn.k_proj.bias", 0, KV_HEADS * HEAD_DIM);
+        around(name + "self_attn.v_proj.bias", 1, KV_HEADS * HEAD_DIM);
+      }
+      if (mixture) {
+        matrix(name + "block_sparse_moe.gate.weight", EXPERTS, HIDDEN, 0.5);
+      }
+      for (int expert = 0; expert < (mixture ? EXPERTS : 1); expert++) {
+        String network = mixture ? name + "block_sparse_moe.experts." + expert + "." : name + "mlp.";
+        matrix(network + (mixture ? "w1" : "gate_proj") + ".weight", INNER, HIDDEN, 0.3);
+        matrix(network + (mixture ? "w3" : "up_proj") + ".weight", INNER, HIDDEN, 0.3);
+        matrix(network + (mixture ? "w2" : "down_proj") + ".weight", HIDDEN, INNER, 0.3);
+      }
+      around(name + "input_layernorm.weight", 1);
+      around(name + "post_attention_layernorm.weight", 1);
     }
-    model.around("model.norm.weight", 1);
-    model.matrix("lm_head.weight", VOCABULARY, HIDDEN, 0.5);
-    model.write(directory, """
+    around("model.norm.weight", 1);
+    matrix("lm_head.weight", VOCABULARY, HIDDEN, 0.5);
+  }
+
+  private static String decoderConfig(String architecture, String type, String more) {
+    return """
         {"architectures": ["%s"], "model_type": "%s", "vocab_size": %d, "hidden_size": %d, "num_hidden_layers": %d,
          "num_attention_heads": %d, "num_key_value_heads": %d, "intermediate_size": %d, "max_position_embeddings": %d,
          "rope_theta": %s, "rms_norm_eps": %s, "hidden_act": "silu", "tie_word_embeddings": false, "torch_dtype": "float32",
          "bos_token_id": %d, "eos_token_id": %d%s}
-        """.formatted(window > 0 ? "MistralForCausalLM" : "LlamaForCausalLM", window > 0 ? "mistral" : "llama", VOCABULARY, HIDDEN, LAYERS,
-        HEADS, KV_HEADS, INNER, POSITIONS, THETA, EPSILON, BOS, EOS, window > 0 ? ", \"sliding_window\": " + window : ""));
-    return model;
+        """.formatted(architecture, type, VOCABULARY, HIDDEN, LAYERS, HEADS, KV_HEADS, INNER, POSITIONS, THETA, EPSILON, BOS, EOS, more);
   }
 
   /** A GPT-2: positions are learned, so there are exactly {@code positions} of them. */

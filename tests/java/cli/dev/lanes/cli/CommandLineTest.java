@@ -51,7 +51,10 @@ class CommandLineTest {
       "generate --model x --prompt a --max-tokens -1", "generate --model x --prompt a --temperature NaN",
       "generate --model x --prompt a --policy sideways", "generate --model x --prompt-ids 1,,2", "generate --model x --prompt a --isa mmx",
       "generate --model x --prompt a --threads -2", "generate --model x --prompt a --kv-bytes lots", "generate --model x --prompt-file missing.txt",
-      "embed --model x", "perplexity --model x", "perplexity --text x", "perplexity --model x --text x --stride 0", "bench", "bench model --shape 70b", "bench kernels --only (", "generate --model x --prompt a --kv-dtype f16"})
+      "embed --model x", "perplexity --model x", "perplexity --text x", "perplexity --model x --text x --stride 0",
+      "quantize --model x", "quantize --out x", "quantize --model x --out y --smooth 2", "quantize --model x --out y --rounding up",
+      "quantize --model x --out y --ignore re:(", "quantize --model x --out y --min-agreement 101",
+      "bench", "bench model --shape 70b", "bench kernels --only (", "generate --model x --prompt a --kv-dtype f16"})
   void wrongOptionsAreRefusedInOneOrTwoLines(String line) {
     Result result = lanes(line.isEmpty() ? new String[0] : line.split(" "));
     assertThat(result.exitCode()).as(result.err()).isEqualTo(ExitCode.USAGE);

@@ -230,6 +230,35 @@ class ModelCommandsTest {
   }
 
   @Test
+  void quantizedCheckpointsTellStories() throws IOException {
+    String stories = CommandLineFixture.trainedModel("stories260K");
+    Path text = folder.resolve("stories.txt");
+    String start = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. ";
+    Files.writeString(text, start.repeat(12));
+    Path target = folder.resolve("stories-w8a8");
+    String[] line = {"quantize", "--model", stories, "--out", target.toString(), "--calibration", text.toString(), "--window", "64",
+        "--calibration-tokens", "128", "--evaluation-tokens", "128"};
+    Result result = lanes(line);
+    assertThat(result.exitCode()).as(result.err()).isZero();
+    assertThat(result.out()).contains("model.layers.4.mlp.down_proj", "stories.txt", "top-1 agreement", "perplexity", "int8",
+        "quantization_report.json");
+    assertThat(result.err()).contains("calibrating: 1 texts", "writing");
+    assertThat(lanes("inspect", "--model", target.toString()).out()).contains("W8A8");
+    Result told = lanes("generate", "--model", target.toString(), "--prompt", "Once upon a time", "--max-tokens", "20", "--quiet");
+    assertThat(told.out()).startsWith(", there was a little girl");
+    assertThat(lanes(line).err()).contains("is there already");
+    assertThat(lanes(line).exitCode()).isEqualTo(ExitCode.USAGE);
+    JsonNode json = lanes(with(line, "--overwrite", "--json", "--quiet", "--auto", "--min-agreement", "0", "--max-perplexity", "1000",
+        "--ignore", "re:.*o_proj", "--smooth", "0.5", "--rounding", "gptq")).json();
+    assertThat(json.at("/quality/agreement").asDouble()).isBetween(0.8, 1.0);
+    assertThat(json.get("budget").asText()).contains("met with every layer int8");
+    assertThat(json.at("/layers/1/float/0").asText()).isEqualTo("model.layers.0.self_attn.o_proj");
+    assertThat(lanes(with(line, "--overwrite", "--ignore", "nothing")).err()).contains("nothing", "fits no linear layer");
+    assertThat(lanes("quantize", "--model", CommandLineFixture.trainedModel("minilm-l6-v2"), "--out", folder.resolve("x").toString())
+        .exitCode()).isEqualTo(ExitCode.BAD_MODEL);
+  }
+
+  @Test
   void storiesAreTold() throws IOException {
     String stories = CommandLineFixture.trainedModel("stories260K");
     String start = "Once upon a time, there was a little girl named Lily.";

@@ -1,6 +1,10 @@
 package dev.lanes;
 
+import dev.lanes.quantize.CheckpointQuantizer;
+import dev.lanes.quantize.QuantizationReport;
+import dev.lanes.quantize.QuantizeOptions;
 import java.nio.file.Path;
+import java.util.Objects;
 
 /** Where everything starts: loads models. */
 public final class Lanes {
@@ -25,5 +29,20 @@ public final class Lanes {
   /** The memory that {@link #load(Path, LoadOptions)} would take; reads headers only. */
   public static MemoryFootprint footprint(Path directory, LoadOptions options) {
     return new ModelLoader(directory, options).footprint();
+  }
+
+  /**
+   * Writes a W8A8 checkpoint (int8 weights and activations, the layout of compressed-tensors) of a float model.
+   *
+   * @param source Hugging Face directory of the float model
+   * @param target directory to write; see {@link QuantizeOptions#overwrite()}
+   * @throws dev.lanes.error.InvalidModelException if a file is damaged; {@link dev.lanes.error.UnsupportedModelException} if the model is of
+   *     a kind that cannot be quantized, or is already
+   * @throws IllegalArgumentException if an option contradicts the model or the file system
+   * @throws java.io.UncheckedIOException if writing fails; nothing is left then
+   */
+  public static QuantizationReport quantize(Path source, Path target, QuantizeOptions options) {
+    Objects.requireNonNull(options, "options is null");
+    return CheckpointQuantizer.run(Objects.requireNonNull(source, "source is null"), Objects.requireNonNull(target, "target is null"), options);
   }
 }

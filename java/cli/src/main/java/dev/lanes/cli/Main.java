@@ -20,6 +20,7 @@ import picocli.CommandLine.Spec;
       EmbedCommand.class,
       NeedleCommand.class,
       PerplexityCommand.class,
+      QuantizeCommand.class,
       InspectCommand.class,
       InfoCommand.class,
       BenchCommand.class

@@ -77,6 +77,11 @@ public final class Json {
     }
   }
 
+  /** Writes maps, lists, strings and numbers, or a tree, as indented JSON. */
+  public static void write(Path file, Object value) throws IOException {
+    Files.write(file, MAPPER.writerWithDefaultPrettyPrinter().writeValueAsBytes(value));
+  }
+
   /** Parses text that came from {@code file}. */
   static JsonNode parse(Path file, String text) {
     try {

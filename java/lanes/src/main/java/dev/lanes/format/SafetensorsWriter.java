@@ -18,6 +18,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 
 /**
  * Writes a safetensors file. Tensors are added first, their arrays are not copied, and {@link #write} puts them into the file, wider
@@ -133,7 +134,8 @@ public final class SafetensorsWriter {
     List<Entry> ordered = new ArrayList<>(entries);
     ordered.sort(Comparator.comparingInt((Entry entry) -> entry.dtype().bytes()).reversed());
     Path folder = file.toAbsolutePath().getParent();
-    Path temporary = Files.createTempFile(folder, file.getFileName().toString(), ".part");
+    // Not createTempFile: others shall be able to read the file.
+    Path temporary = Files.createFile(folder.resolve(file.getFileName() + "." + UUID.randomUUID() + ".part"));
     try {
       try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
         writeFully(channel, header(ordered));

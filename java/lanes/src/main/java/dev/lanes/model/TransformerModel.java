@@ -4,8 +4,10 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.Op;
+import dev.lanes.backend.PackedWeight;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.ModelConfig;
+import java.util.List;
 import java.util.Objects;
 
 /**
@@ -101,6 +103,15 @@ public final class TransformerModel implements AutoCloseable {
   /** How many of the latest tokens any layer looks at, 0 for all: pages further back may be given up. */
   public int widestWindow() {
     return shape.widestWindow();
+  }
+
+  /**
+   * The packed weights of a group of linear layers, one for each of {@link LinearGroup#fused()}. They belong to the model.
+   *
+   * @param key of a group that {@link LinearGroups#of} finds in the model's checkpoint
+   */
+  public List<PackedWeight> weights(LinearGroup.Key key) {
+    return LinearGroups.weights(loaded.weights(), key);
   }
 
   /** Frees weights and buffers, after the step that runs. Closing twice does nothing. */

@@ -86,7 +86,12 @@ final class WeightPlan {
     this.architecture = Architectures.of(config);
     this.options = options;
     this.quantized = new QuantizedTensors(checkpoint, config);
-    this.prefix = architecture.prefixes().stream()
+    this.prefix = prefix(checkpoint, architecture);
+  }
+
+  /** What the names of a checkpoint's tensors begin with. */
+  static String prefix(Checkpoint checkpoint, Architecture architecture) {
+    return architecture.prefixes().stream()
         .filter(p -> checkpoint.contains(p + architecture.tokens() + ".weight"))
         .findFirst()
         .orElse(architecture.prefixes().get(0));
