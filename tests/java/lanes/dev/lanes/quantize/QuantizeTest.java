@@ -36,7 +36,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Checkpoints that are quantized and written, from the options to the loaded model. */
 class QuantizeTest {
   private static final String TEXT = "Call me Ishmael. Some years ago - never mind how long precisely - having little or no money in my "
-      + "purse, and nothing particular to interest me on shore, I thought I would sail about a little and see the watery part of the world.";
+      + "purse, and nothing particular to interest me on shore, I thought I would sail about a little and see the watery part of the sea.";
 
   @TempDir
   private Path folder;

@@ -36,13 +36,14 @@ public final class Lanes {
    *
    * @param source Hugging Face directory of the float model
    * @param target directory to write; see {@link QuantizeOptions#overwrite()}
-   * @throws dev.lanes.error.InvalidModelException if a file is damaged; {@link dev.lanes.error.UnsupportedModelException} if the model is of
-   *     a kind that cannot be quantized, or is already
+   * @throws dev.lanes.error.InvalidModelException if a file is damaged; {@link dev.lanes.error.UnsupportedModelException} if the model is
+   *     of a kind that cannot be quantized, or is already
    * @throws IllegalArgumentException if an option contradicts the model or the file system
    * @throws java.io.UncheckedIOException if writing fails; nothing is left then
    */
   public static QuantizationReport quantize(Path source, Path target, QuantizeOptions options) {
-    Objects.requireNonNull(options, "options is null");
-    return CheckpointQuantizer.run(Objects.requireNonNull(source, "source is null"), Objects.requireNonNull(target, "target is null"), options);
+    Objects.requireNonNull(source, "source is null");
+    Objects.requireNonNull(target, "target is null");
+    return CheckpointQuantizer.run(source, target, Objects.requireNonNull(options, "options is null"));
   }
 }

@@ -116,7 +116,8 @@ public final class CheckpointQuantizer {
       throws IOException {
     LinearSwitch tap = new LinearSwitch(backend);
     say("loading the float model");
-    try (TransformerModel model = TransformerModel.load(checkpoint, config, tap.backend(), ModelOptions.defaults(), ProgressListener.NONE)) {
+    ModelOptions asStored = ModelOptions.defaults();
+    try (TransformerModel model = TransformerModel.load(checkpoint, config, tap.backend(), asStored, ProgressListener.NONE)) {
       Corpus corpus = corpus(model);
       say("calibrating: %s", corpus.description());
       Map<LinearGroup.Key, Activations> activations = calibrate(model, tap, groups, corpus.calibration());
@@ -153,7 +154,9 @@ public final class CheckpointQuantizer {
   private Map<LinearGroup.Key, Activations> calibrate(TransformerModel model, LinearSwitch tap, List<LinearGroup> groups,
       List<int[]> windows) {
     long columns = groups.stream().mapToLong(LinearGroup::columns).sum();
-    int rows = (int) Math.max(FEWEST_ROWS, Math.min(MOST_ROWS, SAMPLE_BYTES / Float.BYTES / columns));
+    long bytes = Math.min(SAMPLE_BYTES, Runtime.getRuntime().maxMemory() / 4);
+    int most = options.rounding() == Rounding.GPTQ ? MOST_ROWS : GroupQuantizer.ERROR_ROWS;
+    int rows = (int) Math.max(FEWEST_ROWS, Math.min(most, bytes / Float.BYTES / columns));
     Map<LinearGroup.Key, Activations> activations = new HashMap<>();
     Map<PackedWeight, Activations> byWeight = new IdentityHashMap<>();
     for (LinearGroup group : groups) {
@@ -178,6 +181,7 @@ public final class CheckpointQuantizer {
   private FloatChoice choose(TransformerModel model, LinearSwitch tap, Matrices matrices, Spool spool, List<QuantizedGroup> groups,
       List<int[]> windows) {
     say("choosing what stays float");
+    // A group of which a part is ignored is int8 in the other part, whatever the choice.
     List<QuantizedGroup> free = groups.stream().filter(group -> group.group().modules().stream().noneMatch(this::isIgnored)).toList();
     try (Simulation simulation = new Simulation(model, matrices, spool, free);
         WindowRunner original = new WindowRunner(model, longest(windows), () -> tap.set(null));

@@ -54,8 +54,14 @@ final class Destination implements AutoCloseable {
       Path old = Files.createDirectory(beside("old"));
       Path kept = old.resolve("model");
       Files.move(target, kept);
-      Files.move(part, target);
-      delete(old);
+      try {
+        Files.move(part, target);
+      } catch (IOException e) {
+        Files.move(kept, target);
+        throw e;
+      } finally {
+        delete(old);
+      }
     } else {
       Files.move(part, target);
     }

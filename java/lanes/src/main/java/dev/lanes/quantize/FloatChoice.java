@@ -61,7 +61,8 @@ final class FloatChoice {
       }
     }
     ranked.subList(0, low).forEach(group -> kept.add(group.group().key()));
-    outcome = describe(found == null ? measure.apply(keys(ranked, low)) : found, "met with " + low + " of " + ranked.size() + " groups float");
+    outcome = describe(found == null ? measure.apply(keys(ranked, low)) : found,
+        "met with " + low + " of " + ranked.size() + " groups float");
   }
 
   private static Set<LinearGroup.Key> keys(List<QuantizedGroup> groups, int from) {

@@ -21,7 +21,7 @@ final class GroupQuantizer {
   /** Exponents that are tried where none is given. */
   private static final double[] ALPHAS = {0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
   /** Calibration rows that the errors are measured on. */
-  private static final int ERROR_ROWS = 256;
+  static final int ERROR_ROWS = 256;
 
   private final Checkpoint checkpoint;
   private final Matrices matrices;

@@ -8,8 +8,8 @@ import java.util.List;
  *
  * @param scales [elements of the group's source]: what the activations are divided by; all 1 without smoothing
  * @param alpha the exponent of smoothing; 0 for none
- * @param plainError mean squared error of the outputs over calibration rows, relative to their mean square, without smoothing and rounded to
- *     nearest; NaN without calibration
+ * @param plainError mean squared error of the outputs over calibration rows, relative to their mean square, without smoothing and
+ *     rounded to nearest; NaN without calibration
  * @param error the same as quantized
  * @param matrices for each of the group's modules, in order
  */
