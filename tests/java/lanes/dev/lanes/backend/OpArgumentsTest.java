@@ -236,11 +236,10 @@ class OpArgumentsTest {
             "compute " + compute + " with pages of F32");
       }
       KvPages.Spec spec = f.pages.spec();
-      try (KvPages int8 = f.b.kvPages(new KvPages.Spec(spec.pages(), spec.layers(), spec.kvHeads(), spec.headDim(), DType.S8))) {
-        f.b.attention(new Op.Attention(int8, 0, 2, true, 1, f.x, null, good, f.y));
-        f.illegal(() -> f.b.attention(new Op.Attention(int8, 0, 2, true, 1, f.x, null, good, Compute.EXACT, f.y)),
-            "compute EXACT with pages of S8");
-      }
+      KvPages int8 = f.b.kvPages(new KvPages.Spec(spec.pages(), spec.layers(), spec.kvHeads(), spec.headDim(), DType.S8));
+      f.b.attention(new Op.Attention(int8, 0, 2, true, 1, f.x, null, good, f.y));
+      f.illegal(() -> f.b.attention(new Op.Attention(int8, 0, 2, true, 1, f.x, null, good, Compute.EXACT, f.y)),
+          "compute EXACT with pages of S8");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, 1, f.x, null, good, f.tall)), "out is [4, 8]");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, 1, f.x, f.tall, good, f.y)), "qSink is [4, 8]");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, 1, f.x, f.wide.columns(0, 8), good, f.y)), "qSink has stride 32");
