@@ -17,6 +17,7 @@ import dev.lanes.model.TransformerModel;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.Semaphore;
 import java.util.function.UnaryOperator;
 
 /** An engine around a model of {@link TinyCheckpoint}. Pages are recounted after each step and filled with NaN before use. */
@@ -57,6 +58,7 @@ final class EngineFixture implements AutoCloseable {
   final TransformerModel model;
   final KvCache cache;
   final Engine engine;
+  private final Semaphore gate = new Semaphore(1);
 
   EngineFixture(Path directory, Setup setup) {
     backend = Backends.open(new BackendOptions(setup.device, setup.threads, BackendOptions.Isa.AUTO));
@@ -67,7 +69,12 @@ final class EngineFixture implements AutoCloseable {
     cache = new KvCache(backend, model.kvSpec(setup.pages, DType.F32), new KvCache.Options(setup.prefixReuse, true));
     EngineConfig engineConfig =
         new EngineConfig(!model.hasLogits(), model.widestWindow(), setup.stepTokens, setup.maxBatch, true);
-    engine = new Engine(engineConfig, backend, setup.wrap.apply(model::forward), cache);
+    StepFunction steps = setup.wrap.apply(model::forward);
+    engine = new Engine(engineConfig, backend, batch -> {
+      gate.acquireUninterruptibly();
+      gate.release();
+      return steps.forward(batch);
+    }, cache);
   }
 
   /** Defaults: greedy with log-probabilities, no end tokens. */
@@ -96,6 +103,20 @@ final class EngineFixture implements AutoCloseable {
       ContextPlan plan = ContextPlan.of(policy, new ContextLimits(limit, TinyCheckpoint.POSITIONS, true), prompt.length, maxTokens);
       return new GenerationRequest(plan.keep(prompt), plan, maxTokens, sampling, endTokens, List.of(), null);
     }
+  }
+
+  /** Starts all before the first of them takes a step, the last one first. */
+  Collector[] startTogether(List<Ask> asks) {
+    Collector[] running = new Collector[asks.size()];
+    gate.acquireUninterruptibly();
+    try {
+      for (int i = running.length - 1; i >= 0; i--) {
+        running[i] = start(asks.get(i));
+      }
+    } finally {
+      gate.release();
+    }
+    return running;
   }
 
   Collector start(Ask ask) {

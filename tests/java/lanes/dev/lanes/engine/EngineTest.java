@@ -69,12 +69,8 @@ class EngineTest {
 
   private static List<List<Object>> together(EngineFixture fixture, List<Ask> asks) throws Exception {
     // Last come, first started: what a sequence gives must not depend on its place in the queue either.
-    Collector[] running = new Collector[asks.size()];
-    for (int i = running.length - 1; i >= 0; i--) {
-      running[i] = fixture.start(asks.get(i));
-    }
     List<List<Object>> bits = new ArrayList<>();
-    for (Collector one : running) {
+    for (Collector one : fixture.startTogether(asks)) {
       one.await();
       bits.add(one.bits());
     }
