@@ -61,9 +61,8 @@ class ModelCommandsTest {
   void cacheTypesByName() {
     long before = Long.MAX_VALUE;
     for (String type : new String[] {"f32", "bf16", "int8"}) {
-      JsonNode json = generate("--max-tokens", "5", "--json", "--kv-dtype", type).json();
-      assertThat(json.get("outputIds")).as(type).hasSize(5);
-      long bytes = json.get("peakNativeBytes").asLong();
+      assertThat(generate("--max-tokens", "5", "--json", "--kv-dtype", type).json().get("outputIds")).as(type).hasSize(5);
+      long bytes = lanes("inspect", "--model", model, "--kv-dtype", type, "--json").json().get("cacheBytesPerToken").asLong();
       assertThat(bytes).as(type).isLessThan(before);
       before = bytes;
     }
