@@ -453,7 +453,7 @@ class LanguageModelTest {
   void missingDirectoryIsNamed() {
     assertThatThrownBy(() -> Lanes.load(directory.resolve("nowhere"))).isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("nowhere");
-    assertThatThrownBy(() -> Lanes.load(null)).isInstanceOf(NullPointerException.class).hasMessageContaining("directory");
+    assertThatThrownBy(() -> Lanes.load((Path) null)).isInstanceOf(NullPointerException.class).hasMessageContaining("directory");
     assertThatThrownBy(() -> Lanes.load(directory, null)).isInstanceOf(NullPointerException.class).hasMessageContaining("options");
   }
 

@@ -26,6 +26,38 @@ public final class Lanes {
     return new ModelLoader(directory, options).load();
   }
 
+  /**
+   * Loads a model from where a text says: a directory, or {@code classpath:FOLDER} for one that a jar holds, such as
+   * {@code classpath:dev/lanes/tiny} with {@code dev.lanes:lanes-tiny-model}.
+   *
+   * @throws java.io.UncheckedIOException if a model of the class path cannot be copied to the cache; see {@link #directory}
+   */
+  public static LanguageModel load(String location) {
+    return load(location, LoadOptions.defaults());
+  }
+
+  /** Like {@link #load(String)}, with options. */
+  public static LanguageModel load(String location, LoadOptions options) {
+    return load(directory(location), options);
+  }
+
+  /**
+   * The directory that {@link #load(String)} loads from. The files of a model on the class path (config.json, generation_config.json,
+   * tokenizer.json, tokenizer_config.json, chat_template.jinja, model.safetensors) are copied into a folder named after their content
+   * below the system property {@code dev.lanes.cache}, by default {@code ~/.cache/lanes}, unless they are there already.
+   *
+   * @throws dev.lanes.error.InvalidModelException if there is no such folder on the class path
+   */
+  public static Path directory(String location) {
+    return ClasspathModel.directory(Objects.requireNonNull(location, "location is null"));
+  }
+
+  /** Whether a location names a model on the class path. */
+  public static boolean isOnClassPath(String location) {
+    Objects.requireNonNull(location, "location is null");
+    return location.startsWith(ClasspathModel.PREFIX) && ClasspathModel.find(location.substring(ClasspathModel.PREFIX.length())).isPresent();
+  }
+
   /** The memory that {@link #load(Path, LoadOptions)} would take; reads headers only. */
   public static MemoryFootprint footprint(Path directory, LoadOptions options) {
     return new ModelLoader(directory, options).footprint();

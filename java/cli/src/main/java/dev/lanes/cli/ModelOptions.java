@@ -22,9 +22,13 @@ import picocli.CommandLine.Option;
 
 /** The options that say which model to load and how. */
 final class ModelOptions {
+  /** Where {@code dev.lanes:lanes-tiny-model} has its files. */
+  static final String BUNDLED = "classpath:dev/lanes/tiny";
+
   @Option(names = "--model", paramLabel = "DIR",
-      description = "Hugging Face directory: config.json, *.safetensors and, for text, tokenizer.json.")
-  private Path model;
+      description = "Hugging Face directory: config.json, *.safetensors and, for text, tokenizer.json; or classpath:FOLDER of a jar "
+          + "(default: the bundled story teller, " + BUNDLED + ").")
+  private String model;
 
   @Option(names = "--device", paramLabel = "auto|cpu|reference", defaultValue = "auto",
       description = "Where to run; auto says what it chose and why (lanes info).")
@@ -91,11 +95,12 @@ final class ModelOptions {
     }
   }
 
+  /** The model's directory; that of the bundled model where none is named. */
   Path directory() {
-    if (model == null) {
+    if (model == null && !Lanes.isOnClassPath(BUNDLED)) {
       throw new ExitCode.UserError("no model: name a Hugging Face directory with --model DIR (config.json, *.safetensors, tokenizer.json)");
     }
-    return model;
+    return Lanes.directory(model == null ? BUNDLED : model);
   }
 
   /** The model's files and how they are loaded, in words that change when results may. */
