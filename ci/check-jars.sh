@@ -15,8 +15,9 @@ platform=linux-$(uname -m | sed 's/aarch64/arm64/')
 kernels=java/kernels/target/lanes-kernels-$version.jar
 natives=java/kernels/target/lanes-kernels-$version-$platform.jar
 library=java/lanes/target/lanes-$version.jar
+tiny=java/tiny-model/target/lanes-tiny-model-$version.jar
 command=java/cli/target/lanes.jar
-for jar in "$kernels" "$natives" "$library" "$command"; do
+for jar in "$kernels" "$natives" "$library" "$tiny" "$command"; do
   [ -s "$jar" ] || fail "$jar is missing: run mvn package first"
 done
 home=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(command -v javac)")")")}
@@ -38,8 +39,12 @@ has "$library" dev/lanes/backend/Backends.class || fail "$library lacks the back
 for file in "$folder/libjnilanes.so" "$folder/liblanes.so" "org/bytedeco/javacpp/$platform/libjnijavacpp.so"; do
   has "$command" "$file" || fail "$command lacks $file"
 done
+for jar in "$tiny" "$command"; do
+  has "$jar" dev/lanes/tiny/model.safetensors || fail "$jar lacks the bundled model"
+done
+[ "$(stat -c %s "$tiny")" -le $((16 << 20)) ] || fail "$tiny is larger than 16 MiB"
 if files "$command" | grep -E '^META-INF/.*\.(SF|DSA|RSA)$'; then fail "$command holds signatures of other jars"; fi
-for jar in "$kernels" "$natives" "$library" "$command"; do
+for jar in "$kernels" "$natives" "$library" "$tiny" "$command"; do
   echo "$jar: $(files "$jar" | wc -l) files, $(stat -c %s "$jar") bytes"
 done
 

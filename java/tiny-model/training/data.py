@@ -84,7 +84,10 @@ class Rows:
         for at in range(len(sentences) + 1):
             pieces += [statement for statement, place in zip(statements, places) if place == at]
             if at < len(sentences):
-                pieces.append((sentences[at], np.ones(len(sentences[at]), np.float32)))
+                weights = np.ones(len(sentences[at]), np.float32)
+                # Between stories stands a line break here; elsewhere a story ends with EOS, and that is what is to be learned.
+                weights[0] = float(sentences[at][0] != self.stories.line_break[0])
+                pieces.append((sentences[at], weights))
         pieces += asked
         ids = np.concatenate([p[0] for p in pieces])[:tokens]
         weights = np.concatenate([p[1] for p in pieces])[:tokens]

@@ -36,15 +36,6 @@ class CommandLineTest {
     assertThat(json.json().at("/architectures").toString()).contains("MixtralForCausalLM", "BertModel");
   }
 
-  @Test
-  void withoutAModelOneLineSaysWhatToDo() {
-    Result result = lanes("generate", "--prompt", "Once");
-    assertThat(result.exitCode()).isEqualTo(ExitCode.USAGE);
-    assertThat(result.err().lines()).hasSize(1);
-    assertThat(result.err()).contains("--model DIR", "config.json");
-    assertThat(result.out()).isEmpty();
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {
       "", "nonsense", "generate --model x", "generate --model x --prompt a --prompt-ids 1", "generate --model x --prompt a --max-tokens no",
