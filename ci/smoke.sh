@@ -4,16 +4,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 jar=java/cli/target/lanes.jar
 shared=${LANES_SHARED:-../shared}
-errors=$(mktemp)
-trap 'rm -f "$errors"' EXIT
 
 java -jar "$jar" --version
 java -jar "$jar" info
-if java -jar "$jar" generate --prompt "Once upon a time" 2>"$errors"; then
-  echo "generate without a model must fail" >&2
-  exit 1
-fi
-grep -q -- --model "$errors" || { echo "generate without a model must name --model:" >&2; cat "$errors" >&2; exit 1; }
+story=$(java -jar "$jar" generate --prompt "Once upon a time")
+echo "$story"
+[ "$(wc -w <<< "$story")" -gt 50 ] || { echo "the bundled model tells no story" >&2; exit 1; }
 
 model=$shared/models/stories260K
 if [ -d "$model" ]; then
