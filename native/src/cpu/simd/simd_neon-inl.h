@@ -220,6 +220,10 @@ static inline I32 NarrowBf16(F32 first, F32 second) {
   return {vreinterpretq_s32_u16(vcombine_u16(NarrowBf16(first), NarrowBf16(second)))};
 }
 static inline F32 DotBf16(I32 a, I32 b, F32 sum) {
+#if defined(__GNUC__) && !defined(__clang__)
+  // GCC 12 writes a constant b of ones as float16 ones, which are other bits.
+  asm("" : "+w"(b.v));
+#endif
   return {vbfdotq_f32(sum.v, vreinterpretq_bf16_s32(a.v), vreinterpretq_bf16_s32(b.v))};
 }
 static inline void StoreBf16ForDot(uint16_t* p, F32 a) { StoreBf16(p, a); }
