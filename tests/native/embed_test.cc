@@ -11,6 +11,22 @@ std::vector<int32_t> DtypesOf(const Case& c) {
   return {ParseDtype(c.Text("dtype"))};
 }
 
+// `ids` is an array with data() and size().
+template <class Ids>
+lanes_embed_params EmbedParams(const Case& c, const WeightPtr& weight, const Ids& ids, GuardedOutput* y) {
+  lanes_embed_params p = {};
+  p.size = sizeof p;
+  p.weight = weight.get();
+  p.ids = ids.data();
+  p.ids_len = ids.size();
+  p.accumulate = c.Integer("accumulate") != 0;
+  p.tokens = c.Integer("tokens");
+  p.y = y->data();
+  p.y_len = y->size();
+  p.y_stride = c.Integer("hidden") + c.Integer("y_pad");
+  return p;
+}
+
 TEST_P(EmbedTest, RowsComeOutExactlyOnCases) {
   const RuntimePtr runtime = MakeRuntime(isa(), 3);
   uint64_t stream = 0;
@@ -27,17 +43,8 @@ TEST_P(EmbedTest, RowsComeOutExactlyOnCases) {
       const GuardedInput<int32_t> ids(id_values);
       const std::vector<float> before = random.Floats(tokens * hidden);
       GuardedOutput y(tokens, hidden, hidden + c.Integer("y_pad"), c.Integer("offset"));
-      for (int64_t i = 0; i < tokens * hidden; ++i) y.Set(i / hidden, i % hidden, before[i]);
-      lanes_embed_params p = {};
-      p.size = sizeof p;
-      p.weight = weight.get();
-      p.ids = ids.data();
-      p.ids_len = ids.size();
-      p.accumulate = accumulate;
-      p.tokens = tokens;
-      p.y = y.data();
-      p.y_len = y.size();
-      p.y_stride = hidden + c.Integer("y_pad");
+      FillOutput(&y, before, tokens, hidden);
+      const lanes_embed_params p = EmbedParams(c, weight, ids, &y);
       ASSERT_LANES_OK(lanes_embed(runtime.get(), &p)) << c.Describe();
       y.CheckSentinels();
       for (int64_t i = 0; i < tokens * hidden; ++i) {
@@ -62,16 +69,7 @@ TEST_P(EmbedTest, Int8RowsAreScaled) {
     const std::vector<float> before = random.Floats(tokens * hidden);
     GuardedOutput y(tokens, hidden, hidden + c.Integer("y_pad"), c.Integer("offset"));
     FillOutput(&y, before, tokens, hidden);
-    lanes_embed_params p = {};
-    p.size = sizeof p;
-    p.weight = weight.get();
-    p.ids = ids.data();
-    p.ids_len = ids.size();
-    p.accumulate = accumulate;
-    p.tokens = tokens;
-    p.y = y.data();
-    p.y_len = y.size();
-    p.y_stride = hidden + c.Integer("y_pad");
+    const lanes_embed_params p = EmbedParams(c, weight, ids, &y);
     ASSERT_LANES_OK(lanes_embed(runtime.get(), &p)) << c.Describe();
     y.CheckSentinels();
     for (int64_t i = 0; i < tokens * hidden; ++i) {

@@ -14,17 +14,6 @@ constexpr int32_t kDtypes[] = {LANES_F32, LANES_BF16, LANES_F16};
 class WeightTest : public IsaTest {};
 INSTANTIATE_FOR_ISAS(WeightTest);
 
-WeightPtr Create(int64_t rows, int64_t cols, int32_t dtype) {
-  lanes_weight_params params = {};
-  params.size = sizeof params;
-  params.rows = rows;
-  params.cols = cols;
-  params.dtype = dtype;
-  lanes_weight* weight = nullptr;
-  EXPECT_LANES_OK(lanes_weight_create(&params, &weight));
-  return WeightPtr(weight);
-}
-
 // `values` as an array of dtype.
 std::vector<char> Encode(const std::vector<float>& values, int32_t dtype) {
   std::vector<char> bytes(values.size() * (dtype == LANES_F32 ? 4 : 2));
@@ -89,7 +78,7 @@ TEST_P(WeightTest, PacksEveryShapeFromEveryTypeBothWays) {
         for (const int32_t dst : kDtypes) {
           const std::vector<float> expected = RoundTo(dst, RoundTo(src, values));
           for (const bool transposed : {false, true}) {
-            const WeightPtr weight = Create(rows, cols, dst);
+            const WeightPtr weight = NewWeight(rows, cols, dst);
             ASSERT_LANES_OK(PackPart(runtime.get(), weight.get(), values, cols, src, transposed, {0, rows, 0, cols}));
             CheckContents(weight.get(), expected,
                           "[" + std::to_string(rows) + ", " + std::to_string(cols) + "] " + std::to_string(src) + " to " +
@@ -109,7 +98,7 @@ TEST_P(WeightTest, PacksInParts) {
     Random random(round);
     const std::vector<float> values = random.Floats(rows * cols);
     const int32_t src = kDtypes[round % 3], dst = kDtypes[round / 3 % 3];
-    const WeightPtr weight = Create(rows, cols, dst);
+    const WeightPtr weight = NewWeight(rows, cols, dst);
     // Cut at random places in both directions; every part is packed once, in any order.
     std::vector<int64_t> row_cuts = {0, rows}, col_cuts = {0, cols};
     for (int i = 0; i < 4; ++i) {
@@ -138,7 +127,7 @@ TEST_P(WeightTest, ConvertsSpecialValues) {
   for (int i = 0; i < 3000; ++i) values.push_back(std::ldexp(random.Uniform(), static_cast<int>(random.Integer(-160, 127))));
   for (const int32_t src : kDtypes) {
     for (const int32_t dst : kDtypes) {
-      const WeightPtr weight = Create(1, static_cast<int64_t>(values.size()), dst);
+      const WeightPtr weight = NewWeight(1, static_cast<int64_t>(values.size()), dst);
       ASSERT_LANES_OK(PackPart(runtime.get(), weight.get(), values, static_cast<int64_t>(values.size()), src, false,
                                {0, 1, 0, static_cast<int64_t>(values.size())}));
       CheckContents(weight.get(), RoundTo(dst, RoundTo(src, values)), std::to_string(src) + " to " + std::to_string(dst));
@@ -203,7 +192,7 @@ TEST_P(WeightTest, ArgumentsAreChecked) {
     EXPECT_LANES_ERROR(LANES_ERROR_OUT_OF_MEMORY, "weights", lanes_weight_create(&huge, &out));
   }
 
-  const WeightPtr weight = Create(5, 7, LANES_F32);
+  const WeightPtr weight = NewWeight(5, 7, LANES_F32);
   std::vector<float> src(35);
   lanes_weight_pack_params good = {};
   good.size = sizeof good;

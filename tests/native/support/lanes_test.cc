@@ -56,7 +56,7 @@ RuntimePtr MakeRuntime(int32_t isa, int threads) {
   return RuntimePtr(runtime);
 }
 
-WeightPtr MakeWeight(lanes_runtime* runtime, const std::vector<float>& values, int64_t rows, int64_t cols, int32_t dtype) {
+WeightPtr NewWeight(int64_t rows, int64_t cols, int32_t dtype) {
   lanes_weight_params params = {};
   params.size = sizeof params;
   params.rows = rows;
@@ -64,17 +64,21 @@ WeightPtr MakeWeight(lanes_runtime* runtime, const std::vector<float>& values, i
   params.dtype = dtype;
   lanes_weight* weight = nullptr;
   if (lanes_weight_create(&params, &weight) != LANES_OK) throw std::runtime_error(lanes_last_error());
-  WeightPtr owner(weight);
+  return WeightPtr(weight);
+}
+
+WeightPtr MakeWeight(lanes_runtime* runtime, const std::vector<float>& values, int64_t rows, int64_t cols, int32_t dtype) {
+  WeightPtr weight = NewWeight(rows, cols, dtype);
   lanes_weight_pack_params pack = {};
   pack.size = sizeof pack;
-  pack.weight = weight;
+  pack.weight = weight.get();
   pack.src = values.data();
   pack.src_bytes = values.size() * sizeof(float);
   pack.src_dtype = LANES_F32;
   pack.row_count = rows;
   pack.col_count = cols;
   if (lanes_weight_pack(runtime, &pack) != LANES_OK) throw std::runtime_error(lanes_last_error());
-  return owner;
+  return weight;
 }
 
 float RoundTo(int32_t dtype, float value) {

@@ -30,6 +30,7 @@ const char* IsaName(int32_t isa);
 RuntimePtr MakeRuntime(int32_t isa, int threads);
 
 // A weight [rows, cols] from float32 values, rounded to dtype.
+WeightPtr NewWeight(int64_t rows, int64_t cols, int32_t dtype);
 WeightPtr MakeWeight(lanes_runtime* runtime, const std::vector<float>& values, int64_t rows, int64_t cols, int32_t dtype);
 
 // value as dtype stores it.

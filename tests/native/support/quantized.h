@@ -56,17 +56,6 @@ inline Quantized QuantizeActivations(const std::vector<float>& x, int64_t rows, 
   return Quantize(x, rows, cols, static_scale, static_scale == 0 ? -127 : -128);
 }
 
-inline WeightPtr NewWeight(int64_t rows, int64_t cols, int32_t dtype) {
-  lanes_weight_params params = {};
-  params.size = sizeof params;
-  params.rows = rows;
-  params.cols = cols;
-  params.dtype = dtype;
-  lanes_weight* weight = nullptr;
-  if (lanes_weight_create(&params, &weight) != LANES_OK) throw std::runtime_error(lanes_last_error());
-  return WeightPtr(weight);
-}
-
 inline WeightPtr MakeWeight(lanes_runtime* runtime, const Quantized& values) {
   WeightPtr weight = NewWeight(values.rows, values.cols, LANES_S8);
   lanes_weight_pack_params pack = {};

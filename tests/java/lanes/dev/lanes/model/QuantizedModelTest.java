@@ -205,7 +205,7 @@ class QuantizedModelTest {
       int8++;
       float[] packed;
       try (Tensor y = backend.tensor(MemoryTag.OTHER, weight.rows(), weight.columns())) {
-        backend.inner.embed(new Op.Embed(weight, IntStream.range(0, weight.rows()).toArray(), false, y));
+        backend.embed(new Op.Embed(weight, IntStream.range(0, weight.rows()).toArray(), false, y));
         packed = y.toArray();
       }
       for (int r = 0; r < weight.rows(); r += 29) {

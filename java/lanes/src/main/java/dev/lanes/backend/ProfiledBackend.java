@@ -6,8 +6,7 @@ import java.util.List;
 import java.util.Map;
 
 /** Another backend with a clock around every op. Ops and {@link #take} are called by one thread at a time. */
-public final class ProfiledBackend implements Backend {
-  private final Backend inner;
+public final class ProfiledBackend extends ForwardingBackend {
   private final Map<String, Clock> clocks = new LinkedHashMap<>();
   private final Clock batch = clock("batch");
   private Map<String, KernelTime> kernelsBefore = Map.of();
@@ -38,7 +37,7 @@ public final class ProfiledBackend implements Backend {
 
   /** @param inner is closed with this */
   public ProfiledBackend(Backend inner) {
-    this.inner = inner;
+    super(inner);
     inner.measureKernels(true);
   }
 
@@ -62,61 +61,6 @@ public final class ProfiledBackend implements Backend {
     });
     kernelsBefore = kernels;
     return times;
-  }
-
-  @Override
-  public BackendInfo info() {
-    return inner.info();
-  }
-
-  @Override
-  public Tensor tensor(MemoryTag tag, int rows, int columns) {
-    return inner.tensor(tag, rows, columns);
-  }
-
-  @Override
-  public QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns) {
-    return inner.quantizedTensor(tag, rows, columns);
-  }
-
-  @Override
-  public PackedWeight weight(int rows, int columns, DType dtype) {
-    return inner.weight(rows, columns, dtype);
-  }
-
-  @Override
-  public long weightBytes(int rows, int columns, DType dtype) {
-    return inner.weightBytes(rows, columns, dtype);
-  }
-
-  @Override
-  public KvPages kvPages(KvPages.Spec spec) {
-    return inner.kvPages(spec);
-  }
-
-  @Override
-  public long kvBytes(KvPages.Spec spec) {
-    return inner.kvBytes(spec);
-  }
-
-  @Override
-  public MemoryStats memory() {
-    return inner.memory();
-  }
-
-  @Override
-  public void resetMemoryPeak() {
-    inner.resetMemoryPeak();
-  }
-
-  @Override
-  public void measureKernels(boolean on) {
-    inner.measureKernels(on);
-  }
-
-  @Override
-  public Map<String, KernelTime> kernelTimes() {
-    return inner.kernelTimes();
   }
 
   /** Closing it counts as an op by itself: kernels that had to wait run in it. */
@@ -219,10 +163,5 @@ public final class ProfiledBackend implements Backend {
     long begin = System.nanoTime();
     inner.topLogProbabilities(op);
     topLogProbabilities.add(begin);
-  }
-
-  @Override
-  public void close() {
-    inner.close();
   }
 }

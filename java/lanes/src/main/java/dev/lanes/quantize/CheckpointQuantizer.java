@@ -117,7 +117,7 @@ public final class CheckpointQuantizer {
     LinearSwitch tap = new LinearSwitch(backend);
     say("loading the float model");
     ModelOptions asStored = ModelOptions.defaults();
-    try (TransformerModel model = TransformerModel.load(checkpoint, config, tap.backend(), asStored, ProgressListener.NONE)) {
+    try (TransformerModel model = TransformerModel.load(checkpoint, config, tap, asStored, ProgressListener.NONE)) {
       Corpus corpus = corpus(model);
       say("calibrating: %s", corpus.description());
       Map<LinearGroup.Key, Activations> activations = calibrate(model, tap, groups, corpus.calibration());

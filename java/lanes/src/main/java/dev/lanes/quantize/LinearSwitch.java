@@ -1,13 +1,11 @@
 package dev.lanes.quantize;
 
 import dev.lanes.backend.Backend;
+import dev.lanes.backend.ForwardingBackend;
 import dev.lanes.backend.Op;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Proxy;
 
-/** Looks at the linear layers of a model that runs on a backend, or computes them in its place. */
-final class LinearSwitch {
-  private final Backend inner;
+/** Another backend, whose linear layers can be looked at or computed in its place. */
+final class LinearSwitch extends ForwardingBackend {
   private Handler handler;
 
   /** What is done with a linear layer. */
@@ -18,7 +16,7 @@ final class LinearSwitch {
   }
 
   LinearSwitch(Backend inner) {
-    this.inner = inner;
+    super(inner);
   }
 
   /** Null lets the backend compute everything. */
@@ -26,17 +24,10 @@ final class LinearSwitch {
     handler = value;
   }
 
-  /** The backend with the switch in its linear layers. */
-  Backend backend() {
-    return (Backend) Proxy.newProxyInstance(Backend.class.getClassLoader(), new Class<?>[] {Backend.class}, (proxy, method, arguments) -> {
-      if (handler != null && arguments != null && arguments.length == 1 && arguments[0] instanceof Op.Linear op && handler.handle(op)) {
-        return null;
-      }
-      try {
-        return method.invoke(inner, arguments);
-      } catch (InvocationTargetException e) {
-        throw e.getCause();
-      }
-    });
+  @Override
+  public void linear(Op.Linear op) {
+    if (handler == null || !handler.handle(op)) {
+      inner.linear(op);
+    }
   }
 }

@@ -75,25 +75,27 @@ final class CpuQuantizedTensor implements QuantizedTensor {
   @Override
   public void copyTo(byte[] elements, float[] scales) {
     OpChecks.copy(this, elements, scales);
-    backend.lock();
-    try {
-      backend.flush();
+    transfer(() -> {
       new BytePointer(new Address(address())).get(elements, 0, rows * columns);
       Address.floats(scaleAddress()).get(scales, 0, rows);
-    } finally {
-      backend.unlock();
-      Reference.reachabilityFence(this);
-    }
+    });
   }
 
   @Override
   public void copyFrom(byte[] elements, float[] scales) {
     OpChecks.copy(this, elements, scales);
+    transfer(() -> {
+      new BytePointer(new Address(address())).put(elements, 0, rows * columns);
+      Address.floats(scaleAddress()).put(scales, 0, rows);
+    });
+  }
+
+  /** Once every waiting op has run. */
+  private void transfer(Runnable copy) {
     backend.lock();
     try {
       backend.flush();
-      new BytePointer(new Address(address())).put(elements, 0, rows * columns);
-      Address.floats(scaleAddress()).put(scales, 0, rows);
+      copy.run();
     } finally {
       backend.unlock();
       Reference.reachabilityFence(this);
