@@ -2,7 +2,7 @@ package dev.lanes.backend;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.lanes.backend.cpu.CpuBackend;
+import dev.lanes.backend.jni.NativeBackend;
 import dev.lanes.backend.reference.ReferenceBackend;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
@@ -14,7 +14,7 @@ public final class MemoryBaseline implements BeforeEachCallback, AfterEachCallba
 
   private record Live(MemoryStats nativeMemory, MemoryStats heap) {
     static Live now() {
-      MemoryStats n = CpuBackend.nativeMemory();
+      MemoryStats n = NativeBackend.nativeMemory();
       try (ReferenceBackend reference = new ReferenceBackend(1, "a test")) {
         return new Live(n, reference.memory());
       }

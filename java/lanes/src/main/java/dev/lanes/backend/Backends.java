@@ -1,6 +1,6 @@
 package dev.lanes.backend;
 
-import dev.lanes.backend.cpu.CpuBackend;
+import dev.lanes.backend.jni.NativeBackend;
 import dev.lanes.backend.reference.ReferenceBackend;
 import dev.lanes.error.NativeException;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -25,7 +25,7 @@ public final class Backends {
   public static Backend open(BackendOptions options) {
     return switch (options.device()) {
       case REFERENCE -> new ReferenceBackend(options.threads(), "the Java reference was asked for");
-      case CPU -> CpuBackend.open(options);
+      case CPU -> NativeBackend.open(options);
       case AUTO -> automatic(options);
     };
   }
@@ -33,10 +33,10 @@ public final class Backends {
   private static Backend automatic(BackendOptions options) {
     if (options.isa() != BackendOptions.Isa.AUTO) {
       // An instruction set was asked for by name: only the native kernels have one.
-      return CpuBackend.open(options);
+      return NativeBackend.open(options);
     }
     try {
-      return CpuBackend.open(options);
+      return NativeBackend.open(options);
     } catch (NativeException e) {
       String why = "no native kernels: " + e.getMessage();
       if (SAID.compareAndSet(false, true)) {

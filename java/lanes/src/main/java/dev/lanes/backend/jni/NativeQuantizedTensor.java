@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.OpChecks;
@@ -8,19 +8,19 @@ import java.lang.ref.Reference;
 import org.bytedeco.javacpp.BytePointer;
 
 /** A block of native memory: the scales of all rows, then the rows without gaps. Or a view of some rows. */
-final class CpuQuantizedTensor implements QuantizedTensor {
-  private final CpuBackend backend;
+final class NativeQuantizedTensor implements QuantizedTensor {
+  private final NativeBackend backend;
   private final Resource block;
   /** Null for a view. */
   private final Cleaner.Cleanable cleanable;
   /** Of a view: keeps the block from being taken for forgotten. */
-  private final CpuQuantizedTensor owner;
+  private final NativeQuantizedTensor owner;
   private final long elementsOffset;
   private final int begin;
   private final int rows;
   private final int columns;
 
-  CpuQuantizedTensor(CpuBackend backend, Resource block, int rows, int columns) {
+  NativeQuantizedTensor(NativeBackend backend, Resource block, int rows, int columns) {
     this.backend = backend;
     this.block = block;
     this.owner = null;
@@ -31,7 +31,7 @@ final class CpuQuantizedTensor implements QuantizedTensor {
     this.cleanable = Forgotten.watch(this, block);
   }
 
-  private CpuQuantizedTensor(CpuQuantizedTensor parent, int begin, int rows) {
+  private NativeQuantizedTensor(NativeQuantizedTensor parent, int begin, int rows) {
     this.backend = parent.backend;
     this.block = parent.block;
     this.cleanable = null;
@@ -42,7 +42,7 @@ final class CpuQuantizedTensor implements QuantizedTensor {
     this.columns = parent.columns;
   }
 
-  CpuBackend backend() {
+  NativeBackend backend() {
     return backend;
   }
 
@@ -69,7 +69,7 @@ final class CpuQuantizedTensor implements QuantizedTensor {
   @Override
   public QuantizedTensor rows(int rowBegin, int rowCount) {
     OpChecks.rows(this, rowBegin, rowCount);
-    return new CpuQuantizedTensor(this, begin + rowBegin, rowCount);
+    return new NativeQuantizedTensor(this, begin + rowBegin, rowCount);
   }
 
   @Override

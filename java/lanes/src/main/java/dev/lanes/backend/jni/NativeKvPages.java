@@ -1,24 +1,24 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.KvPages;
 import java.lang.ref.Cleaner;
 
 /** A native pool of KV pages. */
-final class CpuKvPages implements KvPages {
-  private final CpuBackend backend;
+final class NativeKvPages implements KvPages {
+  private final NativeBackend backend;
   private final Resource pool;
   private final Cleaner.Cleanable cleanable;
   private final Spec spec;
 
-  CpuKvPages(CpuBackend backend, Resource pool, Spec spec) {
+  NativeKvPages(NativeBackend backend, Resource pool, Spec spec) {
     this.backend = backend;
     this.pool = pool;
     this.spec = spec;
     this.cleanable = Forgotten.watch(this, pool);
   }
 
-  CpuBackend backend() {
+  NativeBackend backend() {
     return backend;
   }
 

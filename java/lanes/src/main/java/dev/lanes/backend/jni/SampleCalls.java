@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Op;
 import dev.lanes.backend.SampleRow;
@@ -99,7 +99,7 @@ final class SampleCalls {
     }
     sample.struct.setLong(sample.rows, count);
     sample.struct.setLong(sample.vocabulary, op.logits().columns());
-    sample.logits.set((CpuTensor) op.logits());
+    sample.logits.set((NativeTensor) op.logits());
     sample.row.set(staging.address(table), count);
     sample.seen.set(staging.address(seen), seenCount);
     sample.token.set(staging.address(token), count);
@@ -145,7 +145,7 @@ final class SampleCalls {
     top.struct.setLong(top.rows, op.logits().rows());
     top.struct.setLong(top.vocabulary, op.logits().columns());
     top.struct.setInt(top.topK, op.topK());
-    top.logits.set((CpuTensor) op.logits());
+    top.logits.set((NativeTensor) op.logits());
     top.token.set(staging.address(token), count);
     top.logProbability.set(staging.address(logProbability), count);
     Status.check(lanes.lanes_top_log_probabilities(runtime, top.struct.pointer()));

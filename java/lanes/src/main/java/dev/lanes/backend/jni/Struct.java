@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -110,7 +110,7 @@ final class Struct<P extends Pointer> {
     }
 
     /** A tensor of contiguous rows, or null. */
-    void set(CpuTensor tensor) {
+    void set(NativeTensor tensor) {
       if (tensor == null) {
         set(0, 0);
       } else {
@@ -132,7 +132,7 @@ final class Struct<P extends Pointer> {
     }
 
     /** A tensor, or null. */
-    void set(CpuTensor tensor) {
+    void set(NativeTensor tensor) {
       if (tensor == null) {
         set(0, 0, 0);
       } else {
@@ -158,7 +158,7 @@ final class Struct<P extends Pointer> {
     }
 
     /** A tensor, or null. */
-    void set(CpuQuantizedTensor tensor) {
+    void set(NativeQuantizedTensor tensor) {
       if (tensor == null) {
         rows.set(0, 0, 0);
         scales.set(0, 0);

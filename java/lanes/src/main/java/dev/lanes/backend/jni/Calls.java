@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Activation;
 import dev.lanes.backend.Compute;
@@ -152,7 +152,7 @@ final class Calls {
     }
   }
 
-  void pack(CpuWeight weight, PackedWeight.Part part) {
+  void pack(NativeWeight weight, PackedWeight.Part part) {
     ByteBuffer source = part.source().slice();
     if (source.remaining() == 0) {
       return;
@@ -228,11 +228,11 @@ final class Calls {
   void embed(Op.Embed op) {
     int[] ids = op.ids();
     staging.begin(Staging.size(ids.length, Integer.BYTES));
-    embed.struct.setLong(embed.weight, ((CpuWeight) op.weight()).address());
+    embed.struct.setLong(embed.weight, ((NativeWeight) op.weight()).address());
     embed.ids.set(staging.put(ids), ids.length);
     embed.struct.setInt(embed.accumulate, op.accumulate() ? 1 : 0);
     embed.struct.setLong(embed.tokens, ids.length);
-    embed.y.set((CpuTensor) op.y());
+    embed.y.set((NativeTensor) op.y());
     queue.add(lanes.LANES_CALL_EMBED, embed.struct);
   }
 
@@ -265,14 +265,14 @@ final class Calls {
   }
 
   void linear(Op.Linear op) {
-    linear.struct.setLong(linear.weight, ((CpuWeight) op.weight()).address());
+    linear.struct.setLong(linear.weight, ((NativeWeight) op.weight()).address());
     linear.struct.setLong(linear.m, op.y().rows());
-    linear.x.set((CpuTensor) op.x());
-    linear.quantized.set((CpuQuantizedTensor) op.quantized());
+    linear.x.set((NativeTensor) op.x());
+    linear.quantized.set((NativeQuantizedTensor) op.quantized());
     linear.struct.setFloat(linear.inputScale, op.inputScale());
-    linear.bias.set((CpuTensor) op.bias());
-    linear.residual.set((CpuTensor) op.residual());
-    linear.y.set((CpuTensor) op.y());
+    linear.bias.set((NativeTensor) op.bias());
+    linear.residual.set((NativeTensor) op.residual());
+    linear.y.set((NativeTensor) op.y());
     linear.struct.setInt(linear.activation, activation(op.activation()));
     linear.struct.setInt(linear.compute, compute(op.compute()));
     queue.add(lanes.LANES_CALL_LINEAR, linear.struct);
@@ -315,13 +315,13 @@ final class Calls {
     norm.struct.setFloat(norm.epsilon, op.epsilon());
     norm.struct.setLong(norm.rows, op.x().rows());
     norm.struct.setLong(norm.cols, op.x().columns());
-    norm.x.set((CpuTensor) op.x());
-    norm.residual.set((CpuTensor) op.residual());
-    norm.weight.set((CpuTensor) op.weight());
-    norm.bias.set((CpuTensor) op.bias());
-    norm.sum.set((CpuTensor) op.sum());
-    norm.y.set((CpuTensor) op.y());
-    norm.quantized.set((CpuQuantizedTensor) op.quantized());
+    norm.x.set((NativeTensor) op.x());
+    norm.residual.set((NativeTensor) op.residual());
+    norm.weight.set((NativeTensor) op.weight());
+    norm.bias.set((NativeTensor) op.bias());
+    norm.sum.set((NativeTensor) op.sum());
+    norm.y.set((NativeTensor) op.y());
+    norm.quantized.set((NativeQuantizedTensor) op.quantized());
     norm.struct.setFloat(norm.outputScale, op.outputScale());
     queue.add(lanes.LANES_CALL_NORM, norm.struct);
   }
@@ -357,8 +357,8 @@ final class Calls {
     ropeTable.struct.setFloat(ropeTable.scale, op.scale());
     ropeTable.struct.setLong(ropeTable.tokens, positions.length);
     ropeTable.struct.setLong(ropeTable.half, frequency.length);
-    ropeTable.cos.set((CpuTensor) op.cos());
-    ropeTable.sin.set((CpuTensor) op.sin());
+    ropeTable.cos.set((NativeTensor) op.cos());
+    ropeTable.sin.set((NativeTensor) op.sin());
     queue.add(lanes.LANES_CALL_ROPE_TABLE, ropeTable.struct);
   }
 
@@ -394,14 +394,14 @@ final class Calls {
     rope.struct.setInt(rope.headDim, op.headDim());
     rope.struct.setLong(rope.tokens, op.x().rows());
     rope.struct.setLong(rope.half, op.cos().columns());
-    rope.cos.set((CpuTensor) op.cos());
-    rope.sin.set((CpuTensor) op.sin());
-    rope.x.set((CpuTensor) op.x());
-    rope.y.set((CpuTensor) op.y());
+    rope.cos.set((NativeTensor) op.cos());
+    rope.sin.set((NativeTensor) op.sin());
+    rope.x.set((NativeTensor) op.x());
+    rope.y.set((NativeTensor) op.y());
     queue.add(lanes.LANES_CALL_ROPE, rope.struct);
   }
 
-  void poison(CpuKvPages pages, int page) {
+  void poison(NativeKvPages pages, int page) {
     queue.flush();
     Status.check(lanes.lanes_kv_page_poison(new KvPoolHandle(new Address(pages.address())), page));
   }
@@ -442,10 +442,10 @@ final class Calls {
     gate.struct.setInt(gate.activation, activation(op.activation()));
     gate.struct.setLong(gate.rows, op.gate().rows());
     gate.struct.setLong(gate.cols, op.gate().columns());
-    gate.gate.set((CpuTensor) op.gate());
-    gate.up.set((CpuTensor) op.up());
-    gate.y.set((CpuTensor) op.y());
-    gate.quantized.set((CpuQuantizedTensor) op.quantized());
+    gate.gate.set((NativeTensor) op.gate());
+    gate.up.set((NativeTensor) op.up());
+    gate.y.set((NativeTensor) op.y());
+    gate.quantized.set((NativeQuantizedTensor) op.quantized());
     gate.struct.setFloat(gate.outputScale, op.outputScale());
     queue.add(lanes.LANES_CALL_GATE, gate.struct);
   }
@@ -481,7 +481,7 @@ final class Calls {
     route.struct.setInt(route.experts, op.logits().columns());
     route.struct.setInt(route.topK, op.topK());
     route.struct.setInt(route.normalize, op.normalize() ? 1 : 0);
-    route.logits.set((CpuTensor) op.logits());
+    route.logits.set((NativeTensor) op.logits());
     route.expert.set(staging.address(expert), count);
     route.weight.set(staging.address(weight), count);
     Status.check(lanes.lanes_route(runtime, route.struct.pointer()));
@@ -516,8 +516,8 @@ final class Calls {
     gather.struct.setLong(gather.cols, op.x().columns());
     gather.struct.setLong(gather.xRows, op.x().rows());
     gather.index.set(staging.put(index), index.length);
-    gather.x.set((CpuTensor) op.x());
-    gather.y.set((CpuTensor) op.y());
+    gather.x.set((NativeTensor) op.x());
+    gather.y.set((NativeTensor) op.y());
     queue.add(lanes.LANES_CALL_GATHER, gather.struct);
   }
 
@@ -556,9 +556,9 @@ final class Calls {
     combine.struct.setLong(combine.xRows, op.x().rows());
     combine.index.set(staging.put(op.index()), count);
     combine.weight.set(staging.put(op.weight()), count);
-    combine.x.set((CpuTensor) op.x());
-    combine.residual.set((CpuTensor) op.residual());
-    combine.y.set((CpuTensor) op.y());
+    combine.x.set((NativeTensor) op.x());
+    combine.residual.set((NativeTensor) op.residual());
+    combine.y.set((NativeTensor) op.y());
     queue.add(lanes.LANES_CALL_COMBINE, combine.struct);
   }
 

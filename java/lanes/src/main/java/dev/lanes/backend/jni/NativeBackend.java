@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendInfo;
@@ -31,11 +31,11 @@ import java.util.Map;
  * The native kernels. Every op, copy and close of one backend takes its lock: closing waits for a running op, and what is closed is
  * refused afterwards. All memory comes from the counted allocator of {@code lanes.h}.
  */
-public final class CpuBackend implements Backend {
-  private final CpuRuntime runtime;
+public final class NativeBackend implements Backend {
+  private final NativeRuntime runtime;
   private final Cleaner.Cleanable cleanable;
 
-  private CpuBackend(CpuRuntime runtime) {
+  private NativeBackend(NativeRuntime runtime) {
     this.runtime = runtime;
     this.cleanable = Forgotten.watch(this, runtime);
   }
@@ -45,9 +45,9 @@ public final class CpuBackend implements Backend {
    *
    * @throws NativeException if there is no library for this machine, or the CPU lacks the instruction set that was asked for
    */
-  public static CpuBackend open(BackendOptions options) {
+  public static NativeBackend open(BackendOptions options) {
     load();
-    return new CpuBackend(CpuRuntime.create(options));
+    return new NativeBackend(NativeRuntime.create(options));
   }
 
   private static void load() {
@@ -115,7 +115,7 @@ public final class CpuBackend implements Backend {
     long bytes = (long) rows * columns * Float.BYTES;
     lock();
     try {
-      return new CpuTensor(this, Resource.block(runtime.owner(), "tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
+      return new NativeTensor(this, Resource.block(runtime.owner(), "tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
     } finally {
       unlock();
     }
@@ -127,7 +127,7 @@ public final class CpuBackend implements Backend {
     long bytes = QuantizedTensor.bytes(rows, columns);
     lock();
     try {
-      return new CpuQuantizedTensor(this,
+      return new NativeQuantizedTensor(this,
           Resource.block(runtime.owner(), "quantized tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
     } finally {
       unlock();
@@ -142,7 +142,7 @@ public final class CpuBackend implements Backend {
       WeightHandle handle = new WeightHandle();
       Status.check(lanes.lanes_weight_create(params, handle), bytes);
       String name = "weight [" + rows + ", " + columns + "] of " + dtype;
-      return new CpuWeight(this, Resource.weight(runtime.owner(), name, bytes, handle), rows, columns, dtype);
+      return new NativeWeight(this, Resource.weight(runtime.owner(), name, bytes, handle), rows, columns, dtype);
     } finally {
       unlock();
     }
@@ -169,7 +169,7 @@ public final class CpuBackend implements Backend {
     try (KvPoolParams params = poolParams(spec)) {
       KvPoolHandle handle = new KvPoolHandle();
       Status.check(lanes.lanes_kv_pool_create(params, handle), bytes);
-      return new CpuKvPages(this, Resource.pool(runtime.owner(), "KV pages " + spec, bytes, handle), spec);
+      return new NativeKvPages(this, Resource.pool(runtime.owner(), "KV pages " + spec, bytes, handle), spec);
     } finally {
       unlock();
     }
@@ -241,7 +241,7 @@ public final class CpuBackend implements Backend {
     }
   }
 
-  void pack(CpuWeight weight, PackedWeight.Part part) {
+  void pack(NativeWeight weight, PackedWeight.Part part) {
     lock();
     try {
       runtime.calls().pack(weight, part);
@@ -252,7 +252,7 @@ public final class CpuBackend implements Backend {
     }
   }
 
-  void poison(CpuKvPages pages, int page) {
+  void poison(NativeKvPages pages, int page) {
     lock();
     try {
       runtime.calls().poison(pages, page);
@@ -465,25 +465,25 @@ public final class CpuBackend implements Backend {
   }
 
   private void own(Tensor tensor) {
-    if (tensor != null && (!(tensor instanceof CpuTensor cpu) || cpu.backend() != this)) {
+    if (tensor != null && (!(tensor instanceof NativeTensor cpu) || cpu.backend() != this)) {
       throw foreign("tensor");
     }
   }
 
   private void own(QuantizedTensor tensor) {
-    if (tensor != null && (!(tensor instanceof CpuQuantizedTensor cpu) || cpu.backend() != this)) {
+    if (tensor != null && (!(tensor instanceof NativeQuantizedTensor cpu) || cpu.backend() != this)) {
       throw foreign("quantized tensor");
     }
   }
 
   private void own(PackedWeight weight) {
-    if (weight != null && (!(weight instanceof CpuWeight cpu) || cpu.backend() != this)) {
+    if (weight != null && (!(weight instanceof NativeWeight cpu) || cpu.backend() != this)) {
       throw foreign("weight");
     }
   }
 
   private void own(KvPages pages) {
-    if (pages != null && (!(pages instanceof CpuKvPages cpu) || cpu.backend() != this)) {
+    if (pages != null && (!(pages instanceof NativeKvPages cpu) || cpu.backend() != this)) {
       throw foreign("pool of KV pages");
     }
   }

@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Op;
 import dev.lanes.kernels.AttentionParams;
@@ -42,12 +42,12 @@ final class AttentionCalls {
   void write(Op.KvWrite op) {
     long[] slots = op.slots();
     staging.begin(Staging.size(slots.length, Long.BYTES));
-    write.struct.setLong(write.pool, ((CpuKvPages) op.pages()).address());
+    write.struct.setLong(write.pool, ((NativeKvPages) op.pages()).address());
     write.struct.setInt(write.layer, op.layer());
     write.struct.setLong(write.tokens, slots.length);
     write.slots.set(staging.put(slots), slots.length);
-    write.k.set((CpuTensor) op.k());
-    write.v.set((CpuTensor) op.v());
+    write.k.set((NativeTensor) op.k());
+    write.v.set((NativeTensor) op.v());
     queue.add(lanes.LANES_CALL_KV_WRITE, write.struct);
   }
 
@@ -101,15 +101,15 @@ final class AttentionCalls {
       pages = Math.max(pages, row.length);
     }
     staging.begin(Staging.size((long) sequences * pages, Integer.BYTES) + Staging.size(4L * sequences + 1, Long.BYTES));
-    attend.struct.setLong(attend.pool, ((CpuKvPages) op.pages()).address());
+    attend.struct.setLong(attend.pool, ((NativeKvPages) op.pages()).address());
     attend.struct.setInt(attend.layer, op.layer());
     attend.struct.setInt(attend.heads, op.heads());
     attend.struct.setInt(attend.sequences, sequences);
     attend.struct.setInt(attend.causal, op.causal() ? 1 : 0);
     attend.struct.setFloat(attend.scale, op.scale());
     attend.struct.setLong(attend.tokens, ragged.tokens());
-    attend.q.set((CpuTensor) op.q());
-    attend.qSink.set((CpuTensor) op.qSink());
+    attend.q.set((NativeTensor) op.q());
+    attend.qSink.set((NativeTensor) op.qSink());
     attend.queryBegin.set(staging.put(ragged.queryBegin()), sequences + 1);
     attend.keyCount.set(staging.put(ragged.keyCount()), sequences);
     attend.window.set(staging.put(ragged.window()), sequences);
@@ -123,7 +123,7 @@ final class AttentionCalls {
     }
     attend.pageTable.set(staging.address(table), (long) sequences * pages);
     attend.struct.setLong(attend.pageTableStride, pages);
-    attend.out.set((CpuTensor) op.out());
+    attend.out.set((NativeTensor) op.out());
     attend.struct.setInt(attend.compute, Calls.compute(op.compute()));
     queue.add(lanes.LANES_CALL_ATTENTION, attend.struct);
   }

@@ -1,2 +1,2 @@
 /** The native backend: the kernels of {@code lanes.h} behind the JavaCPP binding of {@code dev.lanes.kernels}. */
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;

@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.OpChecks;
@@ -8,19 +8,19 @@ import java.lang.ref.Reference;
 import org.bytedeco.javacpp.FloatPointer;
 
 /** A block of native memory, or a view of one. Element (r, c) lies at {@code offset + r * stride + c}. */
-final class CpuTensor implements Tensor {
-  private final CpuBackend backend;
+final class NativeTensor implements Tensor {
+  private final NativeBackend backend;
   private final Resource block;
   /** Null for a view. */
   private final Cleaner.Cleanable cleanable;
   /** Of a view: keeps the block from being taken for forgotten. */
-  private final CpuTensor owner;
+  private final NativeTensor owner;
   private final long offset;
   private final int rows;
   private final int columns;
   private final int stride;
 
-  CpuTensor(CpuBackend backend, Resource block, int rows, int columns) {
+  NativeTensor(NativeBackend backend, Resource block, int rows, int columns) {
     this.backend = backend;
     this.block = block;
     this.owner = null;
@@ -31,7 +31,7 @@ final class CpuTensor implements Tensor {
     this.cleanable = Forgotten.watch(this, block);
   }
 
-  private CpuTensor(CpuTensor parent, long offset, int rows, int columns) {
+  private NativeTensor(NativeTensor parent, long offset, int rows, int columns) {
     this.backend = parent.backend;
     this.block = parent.block;
     this.cleanable = null;
@@ -42,7 +42,7 @@ final class CpuTensor implements Tensor {
     this.stride = parent.stride;
   }
 
-  CpuBackend backend() {
+  NativeBackend backend() {
     return backend;
   }
 
@@ -74,7 +74,7 @@ final class CpuTensor implements Tensor {
   @Override
   public Tensor view(int rowBegin, int rowCount, int columnBegin, int columnCount) {
     OpChecks.view(this, rowBegin, rowCount, columnBegin, columnCount);
-    return new CpuTensor(this, offset + (long) rowBegin * stride + columnBegin, rowCount, columnCount);
+    return new NativeTensor(this, offset + (long) rowBegin * stride + columnBegin, rowCount, columnCount);
   }
 
   /** Moves a run of elements between the native memory at the pointer's position and an array. */

@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.DType;
 import dev.lanes.backend.Forgotten;
@@ -7,15 +7,15 @@ import dev.lanes.backend.PackedWeight;
 import java.lang.ref.Cleaner;
 
 /** A weight in the panels of the native kernels. */
-final class CpuWeight implements PackedWeight {
-  private final CpuBackend backend;
+final class NativeWeight implements PackedWeight {
+  private final NativeBackend backend;
   private final Resource weight;
   private final Cleaner.Cleanable cleanable;
   private final int rows;
   private final int columns;
   private final DType dtype;
 
-  CpuWeight(CpuBackend backend, Resource weight, int rows, int columns, DType dtype) {
+  NativeWeight(NativeBackend backend, Resource weight, int rows, int columns, DType dtype) {
     this.backend = backend;
     this.weight = weight;
     this.rows = rows;
@@ -24,7 +24,7 @@ final class CpuWeight implements PackedWeight {
     this.cleanable = Forgotten.watch(this, weight);
   }
 
-  CpuBackend backend() {
+  NativeBackend backend() {
     return backend;
   }
 

@@ -1,4 +1,4 @@
-package dev.lanes.backend.cpu;
+package dev.lanes.backend.jni;
 
 import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.BackendOptions;
@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.BytePointer;
 
-/** A native runtime (its threads and its instruction set) with what is live in it: all that closing a {@link CpuBackend} gives back. */
-final class CpuRuntime implements Forgotten.Resource {
+/** A native runtime (its threads and its instruction set) with what is live in it: all that closing a {@link NativeBackend} gives back. */
+final class NativeRuntime implements Forgotten.Resource {
   private final Resource.Owner owner;
   private final RuntimeHandle handle;
   private final Calls calls;
@@ -27,7 +27,7 @@ final class CpuRuntime implements Forgotten.Resource {
   private boolean measuring;
   private boolean closed;
 
-  private CpuRuntime(Resource.Owner owner, RuntimeHandle handle) {
+  private NativeRuntime(Resource.Owner owner, RuntimeHandle handle) {
     this.owner = owner;
     this.handle = handle;
     this.calls = new Calls(owner, handle);
@@ -36,7 +36,7 @@ final class CpuRuntime implements Forgotten.Resource {
     this.info = readInfo(handle, implementations);
   }
 
-  static CpuRuntime create(BackendOptions options) {
+  static NativeRuntime create(BackendOptions options) {
     RuntimeHandle handle = new RuntimeHandle();
     try (RuntimeParams params = new RuntimeParams()) {
       params.size(Struct.size(RuntimeParams.class)).threads(options.threads()).isa(isa(options.isa()))
@@ -45,7 +45,7 @@ final class CpuRuntime implements Forgotten.Resource {
     }
     Resource.Owner owner = new Resource.Owner();
     try {
-      return new CpuRuntime(owner, handle);
+      return new NativeRuntime(owner, handle);
     } catch (RuntimeException | Error e) {
       owner.releaseAll();
       lanes.lanes_runtime_destroy(handle);
