@@ -60,6 +60,10 @@ class Device {
   // Appends a fill with a byte.
   virtual void Fill(void* memory, int byte, int64_t bytes) = 0;
 
+  // Runs what the list holds and begins it anew, for an op that goes over the same scratch several times. What has been returned so
+  // far is in place afterwards; staged memory must be staged again.
+  virtual void Submit() = 0;
+
   // At once, outside lists, waiting for all that came before: host memory to device memory and back.
   virtual void Upload(void* to, const void* from, int64_t bytes) = 0;
   virtual void Download(void* to, const void* from, int64_t bytes) = 0;
