@@ -1,0 +1,103 @@
+// From sums to y = residual + activation(sum + bias); of int8 sum * (x_scale * w_scale) comes first. Each step is rounded once, in
+// this order, everywhere.
+#ifndef LANES_CUDA_LINEAR_EPILOGUE_CUH_
+#define LANES_CUDA_LINEAR_EPILOGUE_CUH_
+
+#include "cuda/common/activation.cuh"
+#include "cuda/common/ptx.cuh"
+#include "cuda/linear/linear.h"
+
+namespace lanes::cuda {
+
+// Calls, not copies: the epilogue of a tile is unrolled, and most calls have no activation.
+inline __device__ __noinline__ float ActivateOne(int32_t activation, float x) { return Activate(activation, x); }
+inline __device__ __noinline__ float4 ActivateFour(int32_t activation, float4 x) {
+  x.x = Activate(activation, x.x);
+  x.y = Activate(activation, x.y);
+  x.z = Activate(activation, x.z);
+  x.w = Activate(activation, x.w);
+  return x;
+}
+
+// One element; `token` and `feature` lie inside y. kScaled: sums of int8, converted to float.
+template <bool kScaled>
+__device__ __forceinline__ void Finish(const EpilogueArgs& e, float sum, int64_t token, int64_t feature) {
+  if constexpr (kScaled) sum = sum * (e.x_scale[token] * e.w_scale[feature]);
+  if (e.bias != nullptr) sum = sum + e.bias[feature];
+  if (e.activation != LANES_ACTIVATION_NONE) sum = ActivateOne(e.activation, sum);
+  if (e.residual != nullptr) sum = e.residual[token * e.residual_stride + feature] + sum;
+  e.y[token * e.y_stride + feature] = sum;
+}
+
+// Features `feature` to `feature` + 3, a multiple of four; those outside of y are left out. `sums` is 16-byte aligned.
+template <bool kScaled>
+__device__ __forceinline__ void FinishFour(const EpilogueArgs& e, const float* sums, int64_t token, int64_t feature) {
+  if (token >= e.m) return;
+  if (!e.vectors || feature + 4 > e.n) {
+#pragma unroll 1
+    for (int32_t i = 0; i < 4 && feature + i < e.n; ++i) Finish<kScaled>(e, sums[i], token, feature + i);
+    return;
+  }
+  float4 sum = *reinterpret_cast<const float4*>(sums);
+  if constexpr (kScaled) {
+    const float x_scale = e.x_scale[token];
+    const float4 w_scale = *reinterpret_cast<const float4*>(e.w_scale + feature);
+    sum.x = sum.x * (x_scale * w_scale.x);
+    sum.y = sum.y * (x_scale * w_scale.y);
+    sum.z = sum.z * (x_scale * w_scale.z);
+    sum.w = sum.w * (x_scale * w_scale.w);
+  }
+  if (e.bias != nullptr) {
+    const float4 bias = *reinterpret_cast<const float4*>(e.bias + feature);
+    sum.x = sum.x + bias.x;
+    sum.y = sum.y + bias.y;
+    sum.z = sum.z + bias.z;
+    sum.w = sum.w + bias.w;
+  }
+  if (e.activation != LANES_ACTIVATION_NONE) sum = ActivateFour(e.activation, sum);
+  if (e.residual != nullptr) {
+    const float4 residual = *reinterpret_cast<const float4*>(e.residual + token * e.residual_stride + feature);
+    sum.x = residual.x + sum.x;
+    sum.y = residual.y + sum.y;
+    sum.z = residual.z + sum.z;
+    sum.w = residual.w + sum.w;
+  }
+  *reinterpret_cast<float4*>(e.y + token * e.y_stride + feature) = sum;
+}
+
+__device__ __forceinline__ float SumToFloat(float sum) { return sum; }
+__device__ __forceinline__ float SumToFloat(int32_t sum) { return __int2float_rn(sum); }
+__device__ __forceinline__ float SumToFloat(int64_t sum) { return __ll2float_rn(sum); }
+
+// Floats of shared memory in which a warp turns its fragments round: 8 tokens' features, rows four floats longer than that, so that
+// neither way meets in a bank.
+template <int32_t kFragments>
+inline constexpr int32_t kStagingFloats = 8 * (16 * kFragments + 4);
+
+// Eight tokens by 16 * kFragments features, of one warp: sum[i] are the registers of mma.sync (m16n8, also a slice of wgmma) for
+// features `feature` + 16 i and on, tokens `token` and on. All lanes call it. `staging` is the warp's own and 16-byte aligned.
+template <bool kScaled, int kFragments, class Sum>
+__device__ __forceinline__ void FinishFragments(const EpilogueArgs& e, const Sum (&sum)[kFragments][4], int64_t token, int64_t feature,
+                                                float* staging) {
+  constexpr int32_t kRow = 16 * kFragments + 4, kFours = 4 * kFragments;
+  const int32_t lane = static_cast<int32_t>(threadIdx.x) % 32;
+  __syncwarp();
+  float* const mine = staging + lane % 4 * 2 * kRow + lane / 4;
+#pragma unroll
+  for (int32_t i = 0; i < kFragments; ++i) {
+    mine[16 * i] = SumToFloat(sum[i][0]);
+    mine[16 * i + kRow] = SumToFloat(sum[i][1]);
+    mine[16 * i + 8] = SumToFloat(sum[i][2]);
+    mine[16 * i + 8 + kRow] = SumToFloat(sum[i][3]);
+  }
+  __syncwarp();
+#pragma unroll
+  for (int32_t i = 0; i < kFragments; ++i) {
+    const int32_t row = (lane + 32 * i) / kFours, four = (lane + 32 * i) % kFours;
+    FinishFour<kScaled>(e, staging + row * kRow + 4 * four, token + row, feature + 4 * four);
+  }
+}
+
+}  // namespace lanes::cuda
+
+#endif  // LANES_CUDA_LINEAR_EPILOGUE_CUH_

@@ -1,0 +1,70 @@
+// What the kernels of linear on a GPU share. Host structs only; device code is in the .cuh files.
+//
+// In all of them the weight's rows (features) are the rows of the product, and the rows of x (tokens) its columns: y^T = weight x^T.
+// Tensor cores then take 16 features by 8 tokens at a time, so that a single token wastes least.
+//
+// Each y[i, j] of a bf16 weight with BF16 is one chain of tensor-core products, k ascending in steps of 16, over the row's padded
+// length, whichever kernel computes it. Sums of int8 are exact. EXACT follows ops/linear.h. So m changes no bit.
+#ifndef LANES_CUDA_LINEAR_LINEAR_H_
+#define LANES_CUDA_LINEAR_LINEAR_H_
+
+#include <stdint.h>
+
+#include "cuda/common/device.h"
+#include "ops/linear.h"
+
+namespace lanes::cuda {
+
+// From sums to y. All pointers are device memory.
+struct EpilogueArgs {
+  float* y;  // [m, n]
+  int64_t y_stride;
+  const float* residual;  // [m, n] or null; may be y
+  int64_t residual_stride;
+  const float* bias;     // [n] or null
+  const float* x_scale;  // [m], of int8 rows, else null
+  const float* w_scale;  // [n], likewise
+  int64_t m, n;
+  int32_t activation;
+  bool vectors;  // four features of y, residual and bias lie at 16-byte aligned addresses
+};
+
+enum class Products { kBf16, kS8 };
+
+// Rows for tensor cores. A row of the weight has `row_bytes`, a multiple of 128, zeros behind its last column; a row of x has
+// `x_bytes`, a multiple of 16, and what is missing to `row_bytes` counts as zeros. Rows of both begin at 16-byte aligned addresses.
+struct GemmProblem {
+  Products products;
+  const unsigned char* weight;  // [n] rows
+  int64_t row_bytes;
+  const unsigned char* x;  // [m] rows
+  int64_t x_bytes;
+  int64_t x_stride;  // bytes
+  EpilogueArgs epilogue;
+};
+
+// linear_sm90.cu: by wgmma, where that is faster and gives the same bits. False: not taken, and nothing was launched. Int8 rows are
+// at most kMostS8Sums long.
+bool LaunchSm90(Device& device, const GemmProblem& problem);
+
+// linear_gemm.cu: any problem.
+void LaunchGemm(Device& device, const GemmProblem& problem);
+
+// linear_gemv.cu: few tokens, whose rows of x stay in shared memory. With `x_floats` (BF16 only) the kernel rounds x itself and
+// `problem.x` is null. False: not taken.
+struct FloatRows {
+  const float* data;
+  int64_t stride;  // elements
+  int64_t cols;
+};
+bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_floats);
+
+// linear_exact.cu: float32 sums as the CPU takes them, of f32, bf16 and f16 weights.
+void LaunchExact(Device& device, const LinearArgs& args, const EpilogueArgs& epilogue);
+
+// Sums of int8 products stay below 2^31 over this many, which a chain in 32 bits may take: 128 * 128 * 65,536 = 2^30.
+inline constexpr int64_t kMostS8Sums = 65536;
+
+}  // namespace lanes::cuda
+
+#endif  // LANES_CUDA_LINEAR_LINEAR_H_
