@@ -1,0 +1,148 @@
+// Attention on a GPU: its arithmetic, and what the kernels share. Host and device code include this.
+//
+// A row is one query of one head. Rows of a sequence that share a kv head are numbered r = token * group + (head within the group), so
+// that a block of rows reads each key once for the whole group. Several kernels compute rows, with tiles and warps of different
+// shapes; a row's bits are the same in all of them, since each follows what is written here. What is not written cannot matter: maxima
+// do not depend on an order, and neither does which of the scores, or of the output's columns, a warp computes.
+//
+// 1. Query. x = q * factor, factor = float(scale * log2(e)), one float32 product. BF16: rounded half to even to bfloat16. INT8: rounded
+//    to 16-bit integers times a power of two, as in lanes.h; the integer is the sum of two bfloat16 numbers, exactly: high, half to
+//    even, and what is left, low. Keys below the sequence's number of sinks take q_sink where there is one.
+// 2. Tiles are the keys [128 i, 128 i + 128), splits the keys [1024 i, 1024 i + 1024): 8 tiles.
+// 3. Score of a key: a chain from 0 over the head dimension, ascending.
+//      EXACT  fmaf, one dimension at a time.
+//      BF16   tensor-core products of 16 dimensions, one accumulator (mma.sync m16n8k16, wgmma k16). Dimensions behind the last
+//             are zero on both sides.
+//      INT8   the same with int8 elements as bfloat16; of each 16 dimensions first the high parts, then the low ones. Then
+//             (sum * power) * key scale.
+//    The score of a key that the row does not see is -infinity, whatever the key holds.
+// 4. Within a split, tile by tile, from m = -infinity, l = 0, O = 0:
+//      m' = max(m, the tile's scores)      (fmaxf: it passes over NaN)
+//      base = m' == -infinity ? 0 : m'
+//      alpha = Exp2(m - base), p = Exp2(score - base)
+//      O = O * alpha                        (rounded: a product, not part of a fused operation)
+//    EXACT uses Exp2 by the polynomial of softmax.cuh, BF16 and INT8 that of ptx.cuh. BF16 rounds p half to even to bfloat16, for the sums
+//    as well. INT8 makes w = p == 0 ? 0 : p * value scale of it, as two bfloat16 numbers: high, half to even, low = w - high rounded half
+//    to even.
+// 5. Sums of weights. In each tile
+//      EXACT  of lane i = 0 ... 31: ((p[i] + p[i + 32]) + p[i + 64]) + p[i + 96]; then the lanes as a tree, by
+//             exchanges with lane xor 16, 8, 4, 2, 1; l = fmaf(l, alpha, sum).
+//      else   there are four l, one for each thread t = 0 ... 3 of a quad: the columns of the accumulators of a tensor core that such a
+//             thread holds are 8 n + 2 t and 8 n + 2 t + 1, n = 0 ... 15. With c the 32 weights in this order,
+//             u[i] = (c[4 i] + c[4 i + 1]) + (c[4 i + 2] + c[4 i + 3]), i = 0 ... 7 (16 keys each);
+//             sum = u[0] + u[1] + ... + u[7], from the left; l[t] = fmaf(l[t], alpha, sum).
+// 6. Output: one chain for each element that goes on from O * alpha.
+//      EXACT  fmaf, one key at a time, ascending, over the keys of the tile; those that the row does not see count as weight 0, value 0.
+//      BF16   tensor-core products of 16 keys, ascending, one accumulator.
+//      INT8   of each 16 keys first the high parts, then the low ones.
+//    A value that the row does not see counts as 0, whatever the page holds: NaN or infinity there must not meet the weight 0. Where
+//    no row of the block sees a key, its value is not loaded, and is zero. Where some do and some do not, only a value that is
+//    not finite can be told from 0: masked tiles look for such values, and take their rows one by one when there is one (values.cuh).
+// 7. A split closes with l = (l[0] + l[1]) + (l[2] + l[3]) (quad exchanges xor 1, 2). Splits are merged in order into
+//    (M, L, T), which begin as the first split whose l is not 0:
+//      l == 0: nothing. Else A = max(M, m), f = Exp2(M - A), g = Exp2(m - A), L = fmaf(l, g, L * f), T = fmaf(O, g, T * f), M = A.
+// 8. out = T / L + 0 (an IEEE division; adding 0 makes -0 into 0). No split at all, or L = 0: NaN, as 0 / 0.
+//
+// A tile, or a split, in which a row sees no key changes none of its bits, so each kernel may skip those that none of its rows sees, and
+// need not skip others: all scores are -infinity, m' = m, alpha = Exp2(0) = 1 (or m = -infinity, and then O and l are 0 and stay so),
+// the weights and their sums are 0, and 0 added to an accumulator changes at most -0 into 0, which step 8 does anyway.
+//
+// A kernel that walks several splits need not keep T in registers: it may wait in the rows of `out` themselves. These are q's rows where
+// out is q, and a block has read its own queries before it writes, and reads no others.
+#ifndef LANES_CUDA_ATTENTION_ATTENTION_H_
+#define LANES_CUDA_ATTENTION_ATTENTION_H_
+
+#include <stdint.h>
+
+#include "cuda/common/kv_layout.h"
+
+namespace lanes::cuda {
+
+constexpr int kTileKeys = 128;
+constexpr int kSplitKeys = 1024;
+
+// Rows of one sequence and its keys: a thread block's work, for each kv head. Lists of these are staged; their lengths are rounded up, with
+// blocks of 0 rows, which return at once.
+struct alignas(16) RowBlock {
+  int64_t first_token;  // the sequence's, in q and out
+  int64_t base;         // index among the keys of the sequence's first query: kv_len - queries
+  int64_t kv_len;
+  int64_t window;       // 0: none
+  int64_t sinks;
+  int64_t row_begin;    // of the sequence's rows
+  int32_t rows;
+  int32_t sequence;     // in the page table
+  int32_t split_begin, split_end;
+  int32_t partial;      // >= 0: one split's (m, l, O) go to this slot of `partials`; < 0: the block writes out
+  int32_t reserved;
+};
+
+// Slots: [slot][kv head][slot_floats], each O [rows, row], m [rows], l [rows], with rows = slot_rows, and row that of the pool.
+struct AttentionArgs {
+  const float* q;
+  const float* q_sink;  // or null
+  float* out;
+  int64_t q_stride, out_stride;
+  KvLayout pool;
+  const RowBlock* blocks;
+  const int32_t* page_table;
+  int64_t page_table_stride;
+  float* partials;
+  int64_t slot_floats;
+  int32_t slot_rows;
+  int32_t layer;
+  int32_t group;
+  int32_t causal;
+  float factor;    // of step 1
+  int32_t stages;  // of the copies' ring in shared memory
+};
+
+#ifdef __CUDACC__
+#define LANES_HOST_DEVICE __host__ __device__
+#else
+#define LANES_HOST_DEVICE
+#endif
+
+// Keys [0, sink_end) and [begin, end); sink_end < begin, or sink_end = 0. Of two rows of a sequence the later one has each of the three
+// numbers at least as large.
+struct Visible {
+  int64_t sink_end, begin, end;
+
+  LANES_HOST_DEVICE bool Sees(int64_t key) const { return key < sink_end || (key >= begin && key < end); }
+};
+
+LANES_HOST_DEVICE inline Visible VisibleTo(const RowBlock& block, bool causal, int64_t token) {
+  Visible visible = {0, 0, block.kv_len};
+  if (!causal) return visible;
+  visible.end = block.base + token + 1;
+  if (block.window == 0 || block.window >= visible.end) return visible;
+  visible.begin = visible.end - block.window;
+  if (block.sinks >= visible.begin) {
+    visible.begin = 0;
+  } else {
+    visible.sink_end = block.sinks;
+  }
+  return visible;
+}
+
+// What the rows of a block see together: `first` is its first row's, `last` its last row's.
+struct BlockView {
+  Visible first, last;
+
+  // Some row sees the key, or it lies between keys that are seen: it may be loaded, and its page is there.
+  LANES_HOST_DEVICE bool Loads(int64_t key) const { return key < last.sink_end || (key >= first.begin && key < last.end); }
+  // Some row may see a key of [key, key + keys).
+  LANES_HOST_DEVICE bool Touches(int64_t key, int64_t keys) const {
+    return key < last.sink_end || (key < last.end && key + keys > first.begin);
+  }
+  // Every row sees every key of the tile.
+  LANES_HOST_DEVICE bool Whole(int64_t key) const { return last.begin <= key && first.end >= key + kTileKeys; }
+};
+
+LANES_HOST_DEVICE inline BlockView ViewOf(const RowBlock& block, bool causal, int32_t group) {
+  return {VisibleTo(block, causal, block.row_begin / group), VisibleTo(block, causal, (block.row_begin + block.rows - 1) / group)};
+}
+
+}  // namespace lanes::cuda
+
+#endif  // LANES_CUDA_ATTENTION_ATTENTION_H_
