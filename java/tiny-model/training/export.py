@@ -11,6 +11,10 @@ from safetensors.torch import save_file
 import tokenizer as bpe
 from model import Llama
 
+# It continues texts: a conversation is one story that both write, a message after the other.
+CHAT_TEMPLATE = ("{{ bos_token }}{% for message in messages %}{{ message['content'] | trim }}{% if not loop.last %} {% endif %}"
+                 "{% endfor %}")
+
 
 def main(folder, checkpoint, out):
     model = Llama.load(checkpoint)
@@ -28,7 +32,7 @@ def main(folder, checkpoint, out):
     write("generation_config.json", {"bos_token_id": bpe.BOS, "eos_token_id": bpe.EOS, "do_sample": True, "temperature": 0.7, "min_p": 0.02})
     write("tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "clean_up_tokenization_spaces": False,
-        "model_max_length": c.context})
+        "model_max_length": c.context, "chat_template": CHAT_TEMPLATE})
     shutil.copy(folder / "tokenizer.json", out / "tokenizer.json")
     print(f"{sum(t.numel() for t in tensors.values())} parameters, {sum(f.stat().st_size for f in out.iterdir())} bytes in {out}")
 

@@ -27,8 +27,23 @@ class BundledModelTest {
     Result result = lanes("generate", "--prompt", "Once upon a time");
     assertThat(result.exitCode()).as(result.err()).isZero();
     assertThat(result.out().split("\\s+")).hasSizeGreaterThan(50);
-    // A story teller does not chat: it has no template, so the needle test asks it for a completion too.
-    assertThat(lanes("chat", "--message", "Hello").exitCode()).isEqualTo(ExitCode.USAGE);
+  }
+
+  @Test
+  void chatGoesOnWithTheStory() {
+    String opening = "Once upon a time, there was a";
+    Result generated = lanes("generate", "--prompt", opening, "--temperature", "0", "--max-tokens", "30", "--quiet");
+    Result chatted = lanes("chat", "--message", opening, "--temperature", "0", "--max-tokens", "30", "--quiet");
+    assertThat(chatted.exitCode()).as(chatted.err()).isZero();
+    assertThat(chatted.out()).isEqualTo(generated.out());
+  }
+
+  @Test
+  void benchTimesItWhenNoOtherModelIsNamed() {
+    Result result = lanes("bench", "model", "--prompt", "32", "--output", "8", "--rounds", "1", "--json");
+    assertThat(result.exitCode()).as(result.err()).isZero();
+    assertThat(result.json()).hasSize(3);
+    assertThat(result.json().get(1).get("name").asText()).startsWith("tiny").contains("prefill 32");
   }
 
   @Test

@@ -45,7 +45,8 @@ class CommandLineTest {
       "embed --model x", "perplexity --model x", "perplexity --text x", "perplexity --model x --text x --stride 0",
       "quantize --model x", "quantize --out x", "quantize --model x --out y --smooth 2", "quantize --model x --out y --rounding up",
       "quantize --model x --out y --ignore re:(", "quantize --model x --out y --min-agreement 101",
-      "bench", "bench model --shape 70b", "bench kernels --only (", "generate --model x --prompt a --kv-dtype f16"})
+      "bench nonsense", "bench model --shape 70b", "bench model --shape 15m --model x", "bench kernels --only (",
+      "generate --model x --prompt a --kv-dtype f16"})
   void wrongOptionsAreRefusedInOneOrTwoLines(String line) {
     Result result = lanes(line.isEmpty() ? new String[0] : line.split(" "));
     assertThat(result.exitCode()).as(result.err()).isEqualTo(ExitCode.USAGE);

@@ -24,24 +24,23 @@ import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 
 /** {@code lanes bench}: quick figures of this machine; {@code ci/bench.sh} of the source tree measures peers beside them. */
 @Command(name = "bench", mixinStandardHelpOptions = true,
-    description = "Times kernels, or a synthetic model of a given shape; nothing is downloaded.",
+    description = "Times kernels, or a model: the bundled one where nothing else is named; nothing is downloaded.",
     subcommands = {BenchCommand.Kernels.class, BenchCommand.Model.class}, subcommandsRepeatable = false)
 final class BenchCommand implements Callable<Integer> {
-  private final Console console;
-
-  BenchCommand(Console console) {
-    this.console = console;
-  }
+  @Spec private CommandSpec spec;
 
   @Override
   public Integer call() {
-    throw new ExitCode.UserError("which benchmark? 'lanes bench kernels' or 'lanes bench model'");
+    return spec.subcommands().get("model").execute();
   }
 
   /** What both benchmarks take. */
@@ -102,15 +101,24 @@ final class BenchCommand implements Callable<Integer> {
 
   /** {@code lanes bench model}. */
   @Command(name = "model", mixinStandardHelpOptions = true,
-      description = "Times prompt and output of a synthetic model. Its weights are written to a temporary folder and deleted afterwards.")
+      description = "Times prompt and output of a model, or of a synthetic one of a given shape: its weights are written to a temporary "
+          + "folder and deleted afterwards.")
   static final class Model implements Callable<Integer> {
     private final Console console;
 
     @Mixin private Common common;
 
-    @Option(names = "--shape", paramLabel = "NAME", defaultValue = "135m",
-        description = "1.1b (2.2 GB of weights), 135m or 15m (default: ${DEFAULT-VALUE}).")
-    private String shapeName;
+    /** Which of the two. */
+    private static final class Subject {
+      @Option(names = "--model", paramLabel = "DIR",
+          description = "Hugging Face directory, or classpath:FOLDER (default: the bundled story teller).")
+      private String model;
+
+      @Option(names = "--shape", paramLabel = "NAME", description = "A synthetic model: 1.1b (2.2 GB of weights), 135m or 15m.")
+      private String shape;
+    }
+
+    @ArgGroup private Subject subject = new Subject();
 
     @Option(names = "--prompt", paramLabel = "N", defaultValue = "512", description = "Tokens of the prompt (default: ${DEFAULT-VALUE}).")
     private int promptTokens;
@@ -136,38 +144,46 @@ final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
-      SyntheticModel shape = SyntheticModel.SHAPES.get(shapeName);
-      if (shape == null) {
-        throw new IllegalArgumentException("--shape: '" + shapeName + "' is unknown, expected one of "
-            + String.join(", ", SyntheticModel.SHAPES.keySet()));
-      }
       if (promptTokens < 1 || outputTokens < 2 || rounds < 1) {
         throw new IllegalArgumentException("--prompt and --rounds need 1 or more, --output 2 or more");
+      }
+      if (subject.shape == null) {
+        Path directory = ModelOptions.directory(subject.model);
+        measure(directory, subject.model == null ? "tiny" : directory.toAbsolutePath().getFileName().toString());
+      } else {
+        measureSynthetic();
+      }
+      return ExitCode.OK;
+    }
+
+    private void measureSynthetic() {
+      SyntheticModel shape = SyntheticModel.SHAPES.get(subject.shape);
+      if (shape == null) {
+        throw new IllegalArgumentException("--shape: '" + subject.shape + "' is unknown, expected one of "
+            + String.join(", ", SyntheticModel.SHAPES.keySet()));
       }
       try {
         Path directory = Files.createTempDirectory("lanes-bench");
         try {
           shape.write(directory);
-          measure(directory, shape);
+          measure(directory, subject.shape);
         } finally {
           delete(directory);
         }
       } catch (IOException e) {
         throw new ExitCode.UserError("cannot write the synthetic model: " + e, e);
       }
-      return ExitCode.OK;
     }
 
-    private void measure(Path directory, SyntheticModel shape) {
+    private void measure(Path directory, String modelName) {
       LoadOptions options = LoadOptions.builder().threads(common.threads).compute(compute).cacheType(cacheType)
           .prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile).build();
       double[] prefill = new double[rounds];
       double[] decode = new double[rounds];
       long start = System.nanoTime();
-      double bytes = 2.0 * (shape.layerParameters() + shape.headParameters() * (shape.tied() ? 1 : 2));
       try (LanguageModel model = Lanes.load(directory, options)) {
-        double load = 1e-9 * bytes / ((System.nanoTime() - start) * 1e-9);
-        int[] prompt = new SplittableRandom(1).ints(promptTokens, 0, shape.vocabulary()).toArray();
+        double load = 1e-9 * model.info().memory().weightBytes() / ((System.nanoTime() - start) * 1e-9);
+        int[] prompt = new SplittableRandom(1).ints(promptTokens, 0, model.info().config().vocabSize()).toArray();
         GenerationOptions generation = GenerationOptions.builder().maxTokens(outputTokens).ignoreEos(true).build();
         model.generate(prompt, generation);
         model.resetProfile();
@@ -176,7 +192,7 @@ final class BenchCommand implements Callable<Integer> {
           prefill[i] = result.stats().prefillTokensPerSecond();
           decode[i] = result.stats().decodeTokensPerSecond();
         }
-        String name = shapeName + " bf16 " + (compute == Compute.BF16 ? "bf16-dot " : "") + model.info().backend().isa();
+        String name = modelName + (compute == Compute.BF16 ? " bf16-dot " : " ") + model.info().backend().isa();
         List<Measurement> results = List.of(
             Measurement.of(name + " load", "GB/s", load),
             Measurement.of(name + " prefill " + promptTokens, "tokens/s", prefill),

@@ -97,6 +97,10 @@ final class ModelOptions {
 
   /** The model's directory; that of the bundled model where none is named. */
   Path directory() {
+    return directory(model);
+  }
+
+  static Path directory(String model) {
     if (model == null && !Lanes.isOnClassPath(BUNDLED)) {
       throw new ExitCode.UserError("no model: name a Hugging Face directory with --model DIR (config.json, *.safetensors, tokenizer.json)");
     }

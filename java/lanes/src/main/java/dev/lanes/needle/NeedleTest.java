@@ -1,5 +1,7 @@
 package dev.lanes.needle;
 
+import dev.lanes.ChatMessage;
+import dev.lanes.ChatOptions;
 import dev.lanes.Generation;
 import dev.lanes.LanguageModel;
 import dev.lanes.error.ContextOverflowException;
@@ -8,6 +10,7 @@ import dev.lanes.error.UnsupportedRequestException;
 import dev.lanes.token.Tokenizer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Deque;
 import java.util.HashMap;
@@ -23,8 +26,8 @@ import java.util.function.Consumer;
  * A needle test of one model. For every cell of lengths x depths x policies x trials it builds a text of whole sentences with the needle
  * between two of them, asks for the needle's number by greedy decoding, and compares. All policies get the same prompts.
  *
- * <p>A model with a chat template is asked in a user message and its answer must hold the number; one without continues a sentence, and the
- * number must come first.
+ * <p>A model with a chat template is asked in a user message and its answer must hold the number; one without, or one whose template hands
+ * a message on as it is, continues a sentence, and the number must come first.
  */
 public final class NeedleTest {
   /** Probes that are in the engine's queue at once: enough to batch, few enough that an interrupted run loses little. */
@@ -49,9 +52,16 @@ public final class NeedleTest {
     }
     Tokenizer tokenizer = model.tokenizer().orElseThrow(() -> new UnsupportedRequestException(
         "the needle test needs a tokenizer, but " + model.info().directory() + " has no tokenizer.json"));
-    chat = spec.chatTemplate() && model.info().hasChatTemplate();
+    chat = spec.chatTemplate() && model.info().hasChatTemplate() && marksTurns(model, tokenizer);
     answerTokens = spec.answerTokens().orElse(chat ? CHAT_TOKENS : COMPLETION_TOKENS);
     prompts = new Prompts(model, tokenizer, spec, chat, answerTokens);
+  }
+
+  /** Whether a message in the chat template is more than its text: a model that only continues texts has a template that adds nothing. */
+  private static boolean marksTurns(LanguageModel model, Tokenizer tokenizer) {
+    String message = "The secret number is";
+    String rendered = model.renderChat(List.of(ChatMessage.user(message)), ChatOptions.defaults());
+    return !Arrays.equals(tokenizer.encode(rendered, false), tokenizer.encode(message, true));
   }
 
   /** Whether the model's chat template is used. */
