@@ -41,7 +41,7 @@
 // 7. A split closes with l = (l[0] + l[1]) + (l[2] + l[3]) (quad exchanges xor 1, 2). Splits are merged in order into
 //    (M, L, T), which begin as the first split whose l is not 0:
 //      l == 0: nothing. Else A = max(M, m), f = Exp2(M - A), g = Exp2(m - A), L = fmaf(l, g, L * f), T = fmaf(O, g, T * f), M = A.
-// 8. out = T / L + 0 (an IEEE division; adding 0 makes -0 into 0). No split at all, or L = 0: NaN, as 0 / 0.
+// 8. out = T * (1 / L) + 0 (one IEEE division for the row; adding 0 makes -0 into 0). No split at all, or L = 0: NaN, as 0 * infinity.
 //
 // A tile, or a split, in which a row sees no key changes none of its bits, so each kernel may skip those that none of its rows sees, and
 // need not skip others: all scores are -infinity, m' = m, alpha = Exp2(0) = 1 (or m = -infinity, and then O and l are 0 and stay so),

@@ -1,0 +1,112 @@
+// BF16 attention on the accumulators of tensor cores: steps 4, 5, 7 and 8 of attention.h. mma.sync (16 rows of a warp) and wgmma (64 rows
+// of a warpgroup) lay out their results alike, so all kernels share these functions, and with them their bits.
+//
+// A thread holds, of two rows r = 0 and 1 (lane / 4 and lane / 4 + 8 of its warp's 16), the columns 8 j + 2 (lane % 4) + {0, 1}:
+// element [4 j + 2 r + {0, 1}] of an array. The four threads of a quad share their rows.
+#ifndef LANES_CUDA_ATTENTION_FRAGMENTS_CUH_
+#define LANES_CUDA_ATTENTION_FRAGMENTS_CUH_
+
+#include "cuda/attention/attention.h"
+#include "cuda/common/ptx.cuh"
+
+namespace lanes::cuda {
+
+// Of a thread's two rows, within a split: the running maximum m, and l[t].
+struct RowState {
+  float maximum[2];
+  float sum[2];
+};
+
+__device__ __forceinline__ float MinusInfinity() { return __int_as_float(static_cast<int32_t>(0xff800000u)); }
+
+__device__ __forceinline__ RowState EmptyRows() { return {{MinusInfinity(), MinusInfinity()}, {0.f, 0.f}}; }
+
+// Takes a tile's scores into the maximum, and makes them weights, not yet rounded. `alpha` is what sums and outputs so far are worth.
+template <int kScores>
+__device__ __forceinline__ void RaiseMaximum(float (&s)[kScores], RowState* rows, float (&alpha)[2]) {
+#pragma unroll
+  for (int r = 0; r < 2; ++r) {
+    float even = s[2 * r], odd = s[2 * r + 1];
+#pragma unroll
+    for (int j = 1; j < kScores / 4; ++j) {
+      even = fmaxf(even, s[4 * j + 2 * r]);
+      odd = fmaxf(odd, s[4 * j + 2 * r + 1]);
+    }
+    float largest = fmaxf(even, odd);
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
+    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+    largest = fmaxf(largest, rows->maximum[r]);
+    const float base = largest == MinusInfinity() ? 0.f : largest;
+    alpha[r] = Exp2(rows->maximum[r] - base);
+    rows->maximum[r] = largest;
+#pragma unroll
+    for (int j = 0; j < kScores / 4; ++j) {
+      s[4 * j + 2 * r] = Exp2(s[4 * j + 2 * r] - base);
+      s[4 * j + 2 * r + 1] = Exp2(s[4 * j + 2 * r + 1] - base);
+    }
+  }
+}
+
+// Rounds a tile's weights into the left operand of the products with the values (p[i]: keys 16 i to 16 i + 15), and sums them.
+template <int kScores>
+__device__ __forceinline__ void RoundWeights(const float (&s)[kScores], const float (&alpha)[2], RowState* rows,
+                                             uint32_t (&p)[kScores / 8][4]) {
+  float sum[2];
+#pragma unroll
+  for (int i = 0; i < kScores / 8; ++i) {
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const uint32_t low = PackBf16(s[8 * i + 2 * r], s[8 * i + 2 * r + 1]);
+      const uint32_t high = PackBf16(s[8 * i + 4 + 2 * r], s[8 * i + 4 + 2 * r + 1]);
+      p[i][r] = low;
+      p[i][2 + r] = high;
+      const float of_low = __uint_as_float(low << 16) + __uint_as_float(low & 0xffff0000u);
+      const float of_high = __uint_as_float(high << 16) + __uint_as_float(high & 0xffff0000u);
+      sum[r] = i == 0 ? of_low + of_high : sum[r] + (of_low + of_high);
+    }
+  }
+#pragma unroll
+  for (int r = 0; r < 2; ++r) rows->sum[r] = fmaf(rows->sum[r], alpha[r], sum[r]);
+}
+
+template <int kOutputs>
+__device__ __forceinline__ void ScaleOutput(float (&o)[kOutputs], const float (&alpha)[2]) {
+#pragma unroll
+  for (int i = 0; i < kOutputs; ++i) o[i] *= alpha[i / 2 % 2];
+}
+
+// A row's l, from the four of its quad.
+__device__ __forceinline__ float SumOfQuad(float sum) {
+  sum += __shfl_xor_sync(0xffffffffu, sum, 1);
+  return sum + __shfl_xor_sync(0xffffffffu, sum, 2);
+}
+
+// A row's (M, L), and what its T and the next split's O count for.
+struct RowTotal {
+  float maximum = MinusInfinity();
+  float sum = 0.f;
+  float of_total = 1.f, of_split = 0.f;
+  bool skip = true;
+
+  // A closed split.
+  __device__ __forceinline__ void Add(float split_maximum, float split_sum) {
+    skip = split_sum == 0.f;
+    if (skip) return;
+    const float largest = fmaxf(maximum, split_maximum);
+    of_total = Exp2(maximum - largest);
+    of_split = Exp2(split_maximum - largest);
+    sum = fmaf(split_sum, of_split, sum * of_total);
+    maximum = largest;
+  }
+  // An element of T, which is 0 before the first split.
+  __device__ __forceinline__ float Merge(float total, float split) const {
+    return skip ? total : fmaf(split, of_split, total * of_total);
+  }
+};
+
+// An element of the result.
+__device__ __forceinline__ float FinishOutput(float total, float reciprocal_of_sum) { return total * reciprocal_of_sum + 0.f; }
+
+}  // namespace lanes::cuda
+
+#endif  // LANES_CUDA_ATTENTION_FRAGMENTS_CUH_
