@@ -22,6 +22,7 @@ struct DeviceLimits {
   int32_t shared_bytes;       // that a block may have at most
   int64_t l2_bytes;
   bool hopper;                // sm_90a kernels run here, and this build has them
+  bool hopper_bits;           // and wgmma gives the bits of mma.sync (cuda/common/probe.h): else kernels of bfloat16 do without it
 };
 
 class Device {

@@ -29,40 +29,75 @@ __device__ __forceinline__ void Finish(const EpilogueArgs& e, float sum, int64_t
   e.y[token * e.y_stride + feature] = sum;
 }
 
-// Features `feature` to `feature` + 3, a multiple of four; those outside of y are left out. `sums` is 16-byte aligned.
+// What four features, `feature` to `feature` + 3, bring to every token; `feature` is a multiple of four.
 template <bool kScaled>
-__device__ __forceinline__ void FinishFour(const EpilogueArgs& e, const float* sums, int64_t token, int64_t feature) {
+struct FourFeatures {
+  int64_t feature;
+  bool together;  // else one by one, and those outside of y are left out
+  float4 bias, w_scale;
+
+  __device__ __forceinline__ FourFeatures(const EpilogueArgs& e, int64_t first) : feature(first) {
+    together = e.vectors && feature + 4 <= e.n;
+    if (together && e.bias != nullptr) bias = *reinterpret_cast<const float4*>(e.bias + feature);
+    if constexpr (kScaled) {
+      if (together) w_scale = *reinterpret_cast<const float4*>(e.w_scale + feature);
+    }
+  }
+};
+
+// And what a token brings, which can be loaded some time before it is used.
+template <bool kScaled>
+struct FourInputs {
+  float4 residual;
+  float x_scale;
+
+  // Nothing when `token` is not below `end`.
+  __device__ __forceinline__ void Load(const EpilogueArgs& e, const FourFeatures<kScaled>& features, int64_t token, int64_t end) {
+    if (!features.together || token >= end) return;
+    if (e.residual != nullptr) residual = *reinterpret_cast<const float4*>(e.residual + token * e.residual_stride + features.feature);
+    if constexpr (kScaled) x_scale = e.x_scale[token];
+  }
+};
+
+// Four features of one token. `sums` is 16-byte aligned.
+template <bool kScaled>
+__device__ __forceinline__ void FinishFour(const EpilogueArgs& e, const FourFeatures<kScaled>& features, const FourInputs<kScaled>& inputs,
+                                           const float* sums, int64_t token) {
   if (token >= e.m) return;
-  if (!e.vectors || feature + 4 > e.n) {
+  if (!features.together) {
 #pragma unroll 1
-    for (int32_t i = 0; i < 4 && feature + i < e.n; ++i) Finish<kScaled>(e, sums[i], token, feature + i);
+    for (int32_t i = 0; i < 4 && features.feature + i < e.n; ++i) Finish<kScaled>(e, sums[i], token, features.feature + i);
     return;
   }
   float4 sum = *reinterpret_cast<const float4*>(sums);
   if constexpr (kScaled) {
-    const float x_scale = e.x_scale[token];
-    const float4 w_scale = *reinterpret_cast<const float4*>(e.w_scale + feature);
-    sum.x = sum.x * (x_scale * w_scale.x);
-    sum.y = sum.y * (x_scale * w_scale.y);
-    sum.z = sum.z * (x_scale * w_scale.z);
-    sum.w = sum.w * (x_scale * w_scale.w);
+    sum.x = sum.x * (inputs.x_scale * features.w_scale.x);
+    sum.y = sum.y * (inputs.x_scale * features.w_scale.y);
+    sum.z = sum.z * (inputs.x_scale * features.w_scale.z);
+    sum.w = sum.w * (inputs.x_scale * features.w_scale.w);
   }
   if (e.bias != nullptr) {
-    const float4 bias = *reinterpret_cast<const float4*>(e.bias + feature);
-    sum.x = sum.x + bias.x;
-    sum.y = sum.y + bias.y;
-    sum.z = sum.z + bias.z;
-    sum.w = sum.w + bias.w;
+    sum.x = sum.x + features.bias.x;
+    sum.y = sum.y + features.bias.y;
+    sum.z = sum.z + features.bias.z;
+    sum.w = sum.w + features.bias.w;
   }
   if (e.activation != LANES_ACTIVATION_NONE) sum = ActivateFour(e.activation, sum);
   if (e.residual != nullptr) {
-    const float4 residual = *reinterpret_cast<const float4*>(e.residual + token * e.residual_stride + feature);
-    sum.x = residual.x + sum.x;
-    sum.y = residual.y + sum.y;
-    sum.z = residual.z + sum.z;
-    sum.w = residual.w + sum.w;
+    sum.x = inputs.residual.x + sum.x;
+    sum.y = inputs.residual.y + sum.y;
+    sum.z = inputs.residual.z + sum.z;
+    sum.w = inputs.residual.w + sum.w;
   }
-  *reinterpret_cast<float4*>(e.y + token * e.y_stride + feature) = sum;
+  *reinterpret_cast<float4*>(e.y + token * e.y_stride + features.feature) = sum;
+}
+
+template <bool kScaled>
+__device__ __forceinline__ void FinishFour(const EpilogueArgs& e, const float* sums, int64_t token, int64_t feature) {
+  const FourFeatures<kScaled> features(e, feature);
+  FourInputs<kScaled> inputs;
+  inputs.Load(e, features, token, e.m);
+  FinishFour(e, features, inputs, sums, token);
 }
 
 __device__ __forceinline__ float SumToFloat(float sum) { return sum; }
