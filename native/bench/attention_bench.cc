@@ -55,7 +55,7 @@ class AttentionCase {
     table_.resize(pages * sequences);
     std::iota(table_.begin(), table_.end(), 0);
     for (size_t i = table_.size() - 1; i > 0; --i) std::swap(table_[i], table_[Scramble(i) % (i + 1)]);
-    lanes_kv_pool_params params = {sizeof params, static_cast<int32_t>(table_.size()), 1, shape.kv_heads, shape.head_dim, shape.kind.dtype};
+    lanes_kv_pool_params params = {sizeof params, static_cast<int32_t>(table_.size()), 1, shape.kv_heads, shape.head_dim, shape.kind.dtype, nullptr};
     Check(lanes_kv_pool_create(&params, &pool_));
     q_begin_.push_back(0);
     for (size_t s = 0; s < sequences; ++s) {

@@ -30,7 +30,7 @@ struct Weights {
 };
 
 void MakeWeights(lanes_runtime* runtime, int64_t n, int64_t k, int32_t dtype, bool cold, Weights* out) {
-  lanes_weight_params params = {sizeof params, n, k, dtype};
+  lanes_weight_params params = {sizeof params, n, k, dtype, nullptr};
   Check(lanes_weight_bytes(&params, &out->bytes));
   const int64_t copies = cold ? std::max<int64_t>(1, (400 << 20) / static_cast<int64_t>(out->bytes)) : 1;
   std::vector<float> values(n * k);

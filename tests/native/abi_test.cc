@@ -131,7 +131,7 @@ int32_t LinearFromScratch(std::vector<float>* y) {
   int32_t status = lanes_runtime_create(&rp, &runtime);
   if (status != LANES_OK) return status;
   const RuntimePtr runtime_owner(runtime);
-  lanes_weight_params wp = {sizeof wp, 70, 33, LANES_BF16};
+  lanes_weight_params wp = {sizeof wp, 70, 33, LANES_BF16, nullptr};
   lanes_weight* weight = nullptr;
   status = lanes_weight_create(&wp, &weight);
   if (status != LANES_OK) return status;
@@ -290,11 +290,11 @@ TEST_F(AbiTest, RunCallsOneAfterTheOther) {
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_run(nullptr, calls, 1));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "calls", lanes_run(runtime.get(), nullptr, 1));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "calls", lanes_run(runtime.get(), calls, UINT64_MAX));
-  for (int32_t kind = LANES_CALL_EMBED; kind <= LANES_CALL_COMBINE; ++kind) {
+  for (int32_t kind = LANES_CALL_EMBED; kind <= LANES_CALL_TOP_LOG_PROBABILITIES; ++kind) {
     calls[0] = {kind, 0, nullptr};
     EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params is NULL", lanes_run(runtime.get(), calls, 1));
   }
-  calls[0] = {LANES_CALL_COMBINE + 1, 0, &first.params};
+  calls[0] = {LANES_CALL_TOP_LOG_PROBABILITIES + 1, 0, &first.params};
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "kind", lanes_run(runtime.get(), calls, 1));
   calls[0] = {LANES_CALL_GATE, 1, &first.params};
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "reserved", lanes_run(runtime.get(), calls, 1));

@@ -179,12 +179,12 @@ TEST_P(KvTest, RefusesBadWrites) {
 class KvPoolTest : public LanesTest {};
 
 TEST_F(KvPoolTest, CountsItsBytes) {
-  const lanes_kv_pool_params params = {sizeof params, 10, 3, 2, 24, LANES_BF16};
+  const lanes_kv_pool_params params = {sizeof params, 10, 3, 2, 24, LANES_BF16, nullptr};
   uint64_t bytes = 0;
   ASSERT_LANES_OK(lanes_kv_pool_bytes(&params, &bytes));
   EXPECT_EQ(bytes, 10u * 3 * 2 * 64 * (24 + 32) * 2);
   // Keys in units of four, values in groups of 16, and two scales.
-  const lanes_kv_pool_params s8 = {sizeof s8, 10, 3, 2, 22, LANES_S8};
+  const lanes_kv_pool_params s8 = {sizeof s8, 10, 3, 2, 22, LANES_S8, nullptr};
   uint64_t s8_bytes = 0;
   ASSERT_LANES_OK(lanes_kv_pool_bytes(&s8, &s8_bytes));
   EXPECT_EQ(s8_bytes, 10u * 3 * 2 * 64 * (24 + 32 + 4 + 4));
@@ -197,7 +197,7 @@ TEST_F(KvPoolTest, CountsItsBytes) {
 }
 
 TEST_F(KvPoolTest, RefusesBadShapes) {
-  const lanes_kv_pool_params good = {sizeof good, 2, 2, 2, 16, LANES_F32};
+  const lanes_kv_pool_params good = {sizeof good, 2, 2, 2, 16, LANES_F32, nullptr};
   lanes_kv_pool* pool = nullptr;
   uint64_t bytes;
   const auto refused = [&](const char* text, const std::function<void(lanes_kv_pool_params*)>& change) {

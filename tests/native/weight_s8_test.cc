@@ -77,7 +77,7 @@ int32_t Pack(lanes_runtime* runtime, lanes_weight* weight, const Source& source,
 // Elements, scales and sums are those of `expected`; the padding is zero.
 void CheckContents(const lanes_weight* weight, const Quantized& expected, const std::string& what) {
   const lanes::WeightView& w = weight->view;
-  std::vector<char> untouched(weight->block.bytes(), 1);
+  std::vector<char> untouched(lanes::WeightBytes(weight->view.rows, weight->view.cols, weight->view.dtype, false), 1);
   const auto touch = [&](const void* at, size_t bytes) { memset(&untouched[static_cast<const char*>(at) - w.data], 0, bytes); };
   for (int64_t r = 0; r < w.rows; ++r) {
     int32_t sum = 0;

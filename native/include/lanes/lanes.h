@@ -13,6 +13,9 @@
  *  - Matrices are row-major. `x_stride` is the distance between rows in elements, at least the row's width.
  *    Activations are float32. Shapes are written [rows, columns].
  *  - Outputs may alias inputs only where a struct says so.
+ *  - Tensors (all float and int8 arrays that an op computes on) lie in the memory of the runtime's device: what lanes_runtime_alloc gave,
+ *    or page-locked host memory that the device can reach. On the CPU that is any memory. Ids, positions, page tables and options, and
+ *    what route, sample and top_log_probabilities return, are host memory everywhere; so are combine's index and weight.
  *  - Work is split over threads by output, never by the summed dimension: results do not depend on the number
  *    of threads, on how many rows share a call, or on where a sequence's pages lie. Bit for bit, on one ISA.
  *  - Handles are created and destroyed by the caller; a handle must outlive the calls that use it.
@@ -52,7 +55,8 @@ enum lanes_status {
   LANES_ERROR_INVALID_ARGUMENT = 1, /* a size, id, position, stride or enum is out of range, or a pointer is null */
   LANES_ERROR_OUT_OF_MEMORY = 2,
   LANES_ERROR_UNSUPPORTED = 3, /* well-formed, but this build or this CPU cannot do it */
-  LANES_ERROR_INTERNAL = 4     /* a defect of Lanes; the message says where */
+  LANES_ERROR_INTERNAL = 4,    /* a defect of Lanes; the message says where */
+  LANES_ERROR_DEVICE = 5       /* the device has failed: what is on it is lost, and its handles can only be destroyed */
 };
 
 /* S8: int8 elements that stand for scale * element, with one float32 scale for each row of a matrix. */
@@ -129,7 +133,31 @@ LANES_API int32_t lanes_reset_memory_peak(void);
 /* Tests: let the n-th allocation from now fail (1 = the next); 0 switches it off. */
 LANES_API int32_t lanes_fail_allocation(uint64_t nth);
 
-/* ---- Runtime: a thread pool and the choice of an ISA --------------------------------------------------------- */
+/* ---- Devices -------------------------------------------------------------------------------------------------- */
+
+enum lanes_device { LANES_DEVICE_CPU = 0, LANES_DEVICE_CUDA = 1 };
+
+/* How many devices of this kind there are; one CPU. UNSUPPORTED where there is none that Lanes can use, with the reason:
+   "no CUDA device: this build has no CUDA backend". */
+LANES_API int32_t lanes_get_device_count(int32_t device, int32_t* count);
+
+typedef struct lanes_device_info {
+  uint64_t size;
+  int32_t device; /* lanes_device */
+  int32_t index;
+  char name[128];
+  int32_t major, minor;    /* compute capability; Lanes needs 8.0. CPU: 0 */
+  int32_t multiprocessors; /* CPU: logical CPUs */
+  int32_t driver_version;  /* the CUDA version that the driver serves: 13000 for 13.0. CPU: 0 */
+  int32_t runtime_version; /* the CUDA version that this library was built with. CPU: 0 */
+  int32_t reserved;
+  uint64_t total_bytes; /* of its memory; 0: not known */
+  uint64_t free_bytes;  /* UINT64_MAX: not known */
+} lanes_device_info;
+
+LANES_API int32_t lanes_get_device_info(int32_t device, int32_t index, lanes_device_info* info);
+
+/* ---- Runtime: a device, or a thread pool and the choice of an ISA ---------------------------------------------- */
 
 typedef struct lanes_runtime lanes_runtime;
 
@@ -139,10 +167,14 @@ typedef struct lanes_runtime_params {
   int32_t isa;     /* lanes_isa; UNSUPPORTED when this CPU lacks it */
   int32_t pin_threads; /* 1: each thread but the caller's stays on a CPU of its own, where the system can do that */
   int32_t own_pool;    /* 1: threads of its own; 0: runtimes with the same `threads` and `pin_threads` share theirs */
+  int32_t device;       /* lanes_device; on another than the CPU the four fields above must be 0 */
+  int32_t device_index; /* which of them */
 } lanes_runtime_params;
 
 /* Any thread may call ops of a runtime; calls of several threads take turns. So do those of runtimes that share their threads,
-   in slices of about 2 ms while both have work. A runtime of one thread shares nothing. */
+   in slices of about 2 ms while both have work. A runtime of one thread shares nothing. Runtimes of one CUDA device share it and its
+   memory. An op of theirs has ended when its function returns; the ops of a lanes_run may go on after it, until lanes_synchronize or
+   a lanes_download returns, unless one of them has results in host memory. UNSUPPORTED where there is no such device. */
 LANES_API int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime** out);
 LANES_API int32_t lanes_runtime_destroy(lanes_runtime* runtime);
 
@@ -152,29 +184,77 @@ typedef struct lanes_runtime_info {
   int32_t isa;      /* lanes_isa in use */
   int32_t bf16_dot; /* 1: LANES_COMPUTE_BF16 uses bfloat16 dot instructions */
   int32_t pinned;   /* 1: pin_threads was asked for */
+  int32_t device;   /* lanes_device */
+  int32_t device_index;
+  char kernels[32]; /* the ISA in use; CUDA: "sm_90a", or "portable" for the kernels of every GPU */
+  char device_name[128];
 } lanes_runtime_info;
 
 LANES_API int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info* info);
 
 /* For op number `index` (0, 1, …): its name and the implementation this runtime uses ("avx512", "avx2", "neon", "reference",
-   or "portable" where one serves all).
+   "portable" where one serves all CPUs, or "cuda").
    Past the last op: INVALID_ARGUMENT. Static storage. */
 LANES_API int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, const char** op,
                                           const char** implementation);
 
 /* Where a runtime's time goes, op by op: 1 measures from zero on, 0 stops. Off at first; on, it costs a few readings of the
-   clock an op. Numbers and names of ops are those of lanes_op_implementation. */
+   clock an op, and on a device each list of ops is waited for. Numbers and names of ops are those of lanes_op_implementation. */
 LANES_API int32_t lanes_profile(lanes_runtime* runtime, int32_t enabled);
 
 typedef struct lanes_op_profile {
   uint64_t size;
   uint64_t calls;
-  uint64_t nanos;      /* from the check of the arguments to the end of the op */
+  uint64_t nanos;      /* from the check of the arguments to the end of the op; on a device, of its kernels there */
   uint64_t wait_nanos; /* of these, the calling thread had nothing left to do and waited for the others */
   uint64_t idle_nanos; /* sum over the other threads: while work was shared, those that had not come yet or had run dry */
 } lanes_op_profile;
 
 LANES_API int32_t lanes_get_op_profile(lanes_runtime* runtime, int32_t index, lanes_op_profile* profile);
+
+/* ---- Memory of a runtime's device ------------------------------------------------------------------------------ */
+
+/* Memory for the tensors of this runtime's ops, zeroed; 64-byte aligned on the CPU (as lanes_alloc), 256-byte aligned on a device.
+   It belongs to the device: any of its runtimes may use and free it, and with the last runtime, weight and pool of the device it goes. */
+LANES_API int32_t lanes_runtime_alloc(lanes_runtime* runtime, uint64_t bytes, int32_t tag, void** out);
+
+/* Waits for the ops under way. `memory` must be live; anything else is refused as INVALID_ARGUMENT. NULL is fine. */
+LANES_API int32_t lanes_runtime_free(lanes_runtime* runtime, void* memory);
+
+/* Rows of bytes from one memory into another; strides are distances between rows in bytes, at least row_bytes. */
+typedef struct lanes_copy_params {
+  uint64_t size;
+  const void* src;
+  uint64_t src_bytes;
+  int64_t src_stride;
+  void* dst;
+  uint64_t dst_bytes;
+  int64_t dst_stride;
+  int64_t rows;
+  int64_t row_bytes;
+} lanes_copy_params;
+
+/* From host memory to the runtime's memory, and back; after the ops that were called before. Both return when the copy is done. */
+LANES_API int32_t lanes_upload(lanes_runtime* runtime, const lanes_copy_params* params);
+LANES_API int32_t lanes_download(lanes_runtime* runtime, const lanes_copy_params* params);
+
+/* Returns when all that was called before has ended; reports what went wrong in it. */
+LANES_API int32_t lanes_synchronize(lanes_runtime* runtime);
+
+/* The runtime's memory: that of its device, or counted host memory. */
+typedef struct lanes_runtime_memory {
+  uint64_t size;
+  uint64_t live_bytes[LANES_MEMORY_TAGS];
+  uint64_t live_blocks[LANES_MEMORY_TAGS];
+  uint64_t peak_bytes[LANES_MEMORY_TAGS]; /* highest live_bytes so far */
+  uint64_t free_bytes;  /* of the device, for all processes; UINT64_MAX: not known */
+  uint64_t total_bytes; /* of the device; 0: not known */
+} lanes_runtime_memory;
+
+LANES_API int32_t lanes_get_runtime_memory(lanes_runtime* runtime, lanes_runtime_memory* memory);
+
+/* Tests: the device fails as after an illegal access in a kernel; everything on it is lost. UNSUPPORTED on the CPU. */
+LANES_API int32_t lanes_fail_device(lanes_runtime* runtime);
 
 /* ---- Quantized rows -------------------------------------------------------------------------------------------
 
@@ -186,8 +266,8 @@ LANES_API int32_t lanes_get_op_profile(lanes_runtime* runtime, int32_t index, la
 
 /* ---- Weights --------------------------------------------------------------------------------------------------- */
 
-/* A matrix [rows = output features, cols = input features], stored in panels whose SIMD lanes run over rows. An S8 weight
-   has at most 2^23 columns, and holds a scale for each row. */
+/* A matrix [rows = output features, cols = input features], stored in panels whose SIMD lanes run over rows; on a device, in rows. An S8
+   weight has at most 2^23 columns, and holds a scale for each row. Ops take weights of their runtime's device alone. */
 typedef struct lanes_weight lanes_weight;
 
 typedef struct lanes_weight_params {
@@ -195,6 +275,7 @@ typedef struct lanes_weight_params {
   int64_t rows;
   int64_t cols;
   int32_t dtype; /* lanes_dtype of the stored elements */
+  const lanes_runtime* runtime; /* whose device holds it, and may be destroyed before it; NULL: host memory, for any CPU runtime */
 } lanes_weight_params;
 
 LANES_API int32_t lanes_weight_create(const lanes_weight_params* params, lanes_weight** out);
@@ -359,7 +440,7 @@ typedef struct lanes_rope_params {
 LANES_API int32_t lanes_rope(lanes_runtime* runtime, const lanes_rope_params* params);
 
 /* A pool of KV pages shared by all layers: page p of layer l holds LANES_PAGE_TOKENS keys and values of each kv head.
-   Inside a page keys are transposed (SIMD lanes run over keys) and values row-major; the layout is private.
+   The layout is private. Ops take pools of their runtime's device alone.
    S8 pages hold a key, and a value, of each token and kv head as int8 elements with one float32 scale: x = scale * element. */
 typedef struct lanes_kv_pool lanes_kv_pool;
 
@@ -370,6 +451,7 @@ typedef struct lanes_kv_pool_params {
   int32_t kv_heads;
   int32_t head_dim;
   int32_t dtype; /* LANES_F32, LANES_BF16 or LANES_S8 */
+  const lanes_runtime* runtime; /* whose device holds it, and may be destroyed before it; NULL: host memory, for any CPU runtime */
 } lanes_kv_pool_params;
 
 LANES_API int32_t lanes_kv_pool_create(const lanes_kv_pool_params* params, lanes_kv_pool** out);
@@ -600,7 +682,10 @@ enum lanes_call_kind {
   LANES_CALL_ATTENTION = 6,
   LANES_CALL_GATE = 7,
   LANES_CALL_GATHER = 8,
-  LANES_CALL_COMBINE = 9
+  LANES_CALL_COMBINE = 9,
+  LANES_CALL_ROUTE = 10,
+  LANES_CALL_SAMPLE = 11,
+  LANES_CALL_TOP_LOG_PROBABILITIES = 12
 };
 
 typedef struct lanes_call {
@@ -610,7 +695,8 @@ typedef struct lanes_call {
 } lanes_call;
 
 /* Calls the functions in order, each with all its checks, and stops at the first that fails, with its status and message: those
-   before it have run. What a step of a model takes from one language into another is then paid once. */
+   before it have run. What a step of a model takes from one language into another is then paid once; a device gets all of it at once,
+   and calls that come again with the same shapes and addresses cost it a single launch. */
 LANES_API int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t count);
 
 #ifdef __cplusplus

@@ -116,7 +116,11 @@ int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* pa
     CheckSequences(p);
     CheckOutput(p, width);
     if (p.tokens == 0) return;
-    const Turn turn(*pinned, OpId::attention);
+    CheckSameDevice(*pinned, pool->device, "pool");
+    CheckReachable(*pinned, {RegionOf(p.q, p.tokens, width, p.q_stride, "q"), RegionOf(p.q_sink, p.tokens, width, p.q_stride, "q_sink"),
+                             RegionOf(p.out, p.tokens, width, p.out_stride, "out")});
+    Turn turn(*pinned, OpId::attention);
     turn.kernels().attention->run(turn.context(), p);
+    turn.End();
   });
 }

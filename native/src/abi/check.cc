@@ -114,4 +114,28 @@ void CheckDisjointOrSame(const Region& a, const Region& b) {
   if (Overlap(a, b)) ThrowInvalid("%s and %s overlap without being the same", a.name, b.name);
 }
 
+void CheckReachable(const lanes_runtime& runtime, std::initializer_list<Region> regions) {
+  Accelerator* const device = runtime.context.device().get();
+  if (device == nullptr) return;
+  for (const Region& region : regions) {
+    if (region.rows > 0 && region.row_bytes > 0) {
+      device->CheckReachable(region.data, static_cast<int64_t>(Extent(region)), region.name);
+    }
+  }
+}
+
+void CheckSameDevice(const lanes_runtime& runtime, const Accelerator* device, const char* name) {
+  const Accelerator* const expected = runtime.context.device().get();
+  if (device == expected) return;
+  const char* const where = device == nullptr ? "in host memory" : "on a device";
+  ThrowInvalid("%s is %s: expected one that was created with a runtime of %s", name, where,
+               expected == nullptr ? "the CPU, or with none" : "the same device");
+}
+
+std::shared_ptr<Accelerator> DeviceOfParams(const lanes_runtime* runtime) {
+  if (runtime == nullptr) return nullptr;
+  const Pinned<const lanes_runtime> pinned(runtime, "params->runtime");
+  return pinned->context.device();
+}
+
 }  // namespace lanes

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 
 #include "core/error.h"
@@ -128,6 +129,15 @@ Region RegionOf(const T* data, int64_t count, const char* name) {
 void CheckDisjoint(const Region& a, const Region& b);
 // The same, except that both may begin at the same address when their strides agree.
 void CheckDisjointOrSame(const Region& a, const Region& b);
+
+// What an op reads and writes on the runtime's device must be within that one's reach. Nothing to do on the CPU.
+void CheckReachable(const lanes_runtime& runtime, std::initializer_list<Region> regions);
+
+// A weight or pool must be on the runtime's device; null stands for host memory.
+void CheckSameDevice(const lanes_runtime& runtime, const Accelerator* device, const char* name);
+
+// The device of the runtime that a params struct names, null for the CPU and where it names none.
+std::shared_ptr<Accelerator> DeviceOfParams(const lanes_runtime* runtime);
 
 }  // namespace lanes
 

@@ -19,8 +19,12 @@ int32_t lanes_embed(lanes_runtime* runtime, const lanes_embed_params* params) {
                      static_cast<long long>(view.rows - 1));
       }
     }
+    if (p.tokens == 0) return;
+    CheckSameDevice(*pinned, weight->block.device(), "weight");
+    CheckReachable(*pinned, {RegionOf(p.y, p.tokens, view.cols, p.y_stride, "y")});
     const EmbedArgs args = {view, p.ids, p.tokens, p.accumulate != 0, p.y, p.y_stride};
-    const Turn turn(*pinned, OpId::embed);
+    Turn turn(*pinned, OpId::embed);
     turn.kernels().embed->run(turn.context(), args);
+    turn.End();
   });
 }

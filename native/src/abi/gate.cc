@@ -27,7 +27,9 @@ int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params) {
       CheckDisjoint(RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq"), other);
       CheckDisjoint(RegionOf(p.y_scale, p.rows, "y_scale"), other);
     }
-    const Turn turn(*pinned, OpId::gate);
+    CheckReachable(*pinned, {gate, up, y, RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq"), RegionOf(p.y_scale, p.rows, "y_scale")});
+    Turn turn(*pinned, OpId::gate);
     turn.kernels().gate->run(turn.context(), p);
+    turn.End();
   });
 }

@@ -28,11 +28,14 @@ int32_t lanes_gather(lanes_runtime* runtime, const lanes_gather_params* params) 
     CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
     CheckIndex(p.index, p.rows, p.x_rows);
     if (p.rows == 0 || p.cols == 0) return;
+    const Region x = RegionOf(p.x, p.x_rows, p.cols, p.x_stride, "x");
     const Region y = RegionOf(p.y, p.rows, p.cols, p.y_stride, "y");
-    CheckDisjoint(y, RegionOf(p.x, p.x_rows, p.cols, p.x_stride, "x"));
+    CheckDisjoint(y, x);
     CheckDisjoint(y, RegionOf(p.index, p.rows, "index"));
-    const Turn turn(*pinned, OpId::gather);
-    Gather(turn.context(), p);
+    CheckReachable(*pinned, {x, y});
+    Turn turn(*pinned, OpId::gather);
+    turn.kernels().gather->run(turn.context(), p);
+    turn.End();
   });
 }
 
@@ -52,12 +55,16 @@ int32_t lanes_combine(lanes_runtime* runtime, const lanes_combine_params* params
     if (p.residual != nullptr) CheckMatrix(p.residual, p.residual_len, p.tokens, p.cols, p.residual_stride, "residual");
     CheckIndex(p.index, terms, p.x_rows);
     if (p.tokens == 0 || p.cols == 0) return;
+    const Region x = RegionOf(p.x, p.x_rows, p.cols, p.x_stride, "x");
     const Region y = RegionOf(p.y, p.tokens, p.cols, p.y_stride, "y");
-    CheckDisjoint(y, RegionOf(p.x, p.x_rows, p.cols, p.x_stride, "x"));
+    const Region residual = RegionOf(p.residual, p.tokens, p.cols, p.residual_stride, "residual");
+    CheckDisjoint(y, x);
     CheckDisjoint(y, RegionOf(p.index, terms, "index"));
     CheckDisjoint(y, RegionOf(p.weight, terms, "weight"));
-    CheckDisjointOrSame(y, RegionOf(p.residual, p.tokens, p.cols, p.residual_stride, "residual"));
-    const Turn turn(*pinned, OpId::combine);
+    CheckDisjointOrSame(y, residual);
+    CheckReachable(*pinned, {x, y, residual});
+    Turn turn(*pinned, OpId::combine);
     turn.kernels().combine->run(turn.context(), p);
+    turn.End();
   });
 }

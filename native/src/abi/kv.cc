@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "abi/check.h"
-#include "ops/kv_pool.h"
+#include "ops/kv_pool_storage.h"
 
 using namespace lanes;
 
@@ -49,14 +49,10 @@ int32_t lanes_kv_pool_create(const lanes_kv_pool_params* params, lanes_kv_pool**
   return Guard("lanes_kv_pool_create", [&] {
     CheckOut(out, "out");
     *out = nullptr;
-    lanes_kv_pool* pool = CreateKvPool(ReadParams(params));
-    try {
-      AddHandle(pool, HandleKind::kKvPool);
-    } catch (...) {
-      DestroyKvPool(pool);
-      throw;
-    }
-    *out = pool;
+    const lanes_kv_pool_params p = ReadParams(params);
+    auto pool = std::make_unique<KvPool>(p, DeviceOfParams(p.runtime));
+    AddHandle(static_cast<lanes_kv_pool*>(pool.get()), HandleKind::kKvPool);
+    *out = pool.release();
   });
 }
 
@@ -64,14 +60,15 @@ int32_t lanes_kv_pool_destroy(lanes_kv_pool* pool) {
   return Guard("lanes_kv_pool_destroy", [&] {
     if (pool == nullptr) return;
     RemoveHandle(pool, HandleKind::kKvPool, "pool");
-    DestroyKvPool(pool);
+    delete static_cast<KvPool*>(pool);
   });
 }
 
 int32_t lanes_kv_pool_bytes(const lanes_kv_pool_params* params, uint64_t* bytes) {
   return Guard("lanes_kv_pool_bytes", [&] {
     if (bytes == nullptr) ThrowInvalid("bytes is NULL");
-    *bytes = static_cast<uint64_t>(KvPoolBytes(ReadParams(params)));
+    const lanes_kv_pool_params p = ReadParams(params);
+    *bytes = static_cast<uint64_t>(KvPoolBytes(p, DeviceOfParams(p.runtime) != nullptr));
   });
 }
 
@@ -79,7 +76,7 @@ int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page) {
   return Guard("lanes_kv_page_poison", [&] {
     const Pinned<lanes_kv_pool> pinned(pool, "pool");
     CheckRange(page, 0, pool->pages - 1, "page");
-    PoisonKvPage(pool, page);
+    static_cast<KvPool*>(pool)->PoisonPage(page);
   });
 }
 
@@ -96,7 +93,10 @@ int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_params* para
     CheckMatrix(p.v, p.v_len, p.tokens, width, p.v_stride, "v");
     CheckSlots(p);
     if (p.tokens == 0) return;
-    const Turn turn(*pinned, OpId::kv_write);
+    CheckSameDevice(*pinned, pool->device, "pool");
+    CheckReachable(*pinned, {RegionOf(p.k, p.tokens, width, p.k_stride, "k"), RegionOf(p.v, p.tokens, width, p.v_stride, "v")});
+    Turn turn(*pinned, OpId::kv_write);
     turn.kernels().kv_write->run(turn.context(), p);
+    turn.End();
   });
 }

@@ -1,7 +1,11 @@
+#include <stdio.h>
+
 #include "abi/check.h"
 #include "core/cpu_features.h"
+#include "core/cgroup.h"
 #include "core/memory.h"
 #include "core/runtime.h"
+#include "cuda/cuda.h"
 
 using namespace lanes;
 
@@ -50,13 +54,60 @@ bool CheckedFlag(int32_t value, const char* name) {
   return value != 0;
 }
 
+void CheckDevice(int32_t device) { CheckRange(device, LANES_DEVICE_CPU, LANES_DEVICE_CUDA, "device"); }
+
+void Publish(std::unique_ptr<lanes_runtime> runtime, lanes_runtime** out) {
+  AddHandle(runtime.get(), HandleKind::kRuntime);
+  *out = runtime.release();
+}
+
+lanes_device_info CpuInfo() {
+  lanes_device_info info = {};
+  memcpy(info.name, CpuFeatures().name, sizeof CpuFeatures().name);
+  info.multiprocessors = LogicalCpus();
+  info.free_bytes = AvailableMemory();
+  return info;
+}
+
 }  // namespace
+
+int32_t lanes_get_device_count(int32_t device, int32_t* count) {
+  return Guard("lanes_get_device_count", [&] {
+    if (count == nullptr) ThrowInvalid("count is NULL");
+    *count = 0;
+    CheckDevice(device);
+    *count = device == LANES_DEVICE_CPU ? 1 : cuda::DeviceCount();
+  });
+}
+
+int32_t lanes_get_device_info(int32_t device, int32_t index, lanes_device_info* info) {
+  return Guard("lanes_get_device_info", [&] {
+    CheckDevice(device);
+    CheckRange(index, 0, device == LANES_DEVICE_CPU ? 0 : INT32_MAX, "index");
+    lanes_device_info value = device == LANES_DEVICE_CPU ? CpuInfo() : cuda::DeviceInfo(index);
+    value.size = sizeof value;
+    value.device = device;
+    value.index = index;
+    WriteResult(info, value, "info");
+  });
+}
 
 int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime** out) {
   return Guard("lanes_runtime_create", [&] {
     CheckOut(out, "out");
     *out = nullptr;
     const lanes_runtime_params p = ReadParams(params);
+    CheckDevice(p.device);
+    if (p.device != LANES_DEVICE_CPU) {
+      CheckRange(p.threads, 0, 0, "threads (on a device)");
+      CheckRange(p.isa, LANES_ISA_AUTO, LANES_ISA_AUTO, "isa (on a device)");
+      CheckRange(p.pin_threads, 0, 0, "pin_threads (on a device)");
+      CheckRange(p.own_pool, 0, 0, "own_pool (on a device)");
+      CheckRange(p.device_index, 0, INT32_MAX, "device_index");
+      Publish(std::make_unique<lanes_runtime>(cuda::OpenDevice(p.device_index), cuda::Kernels()), out);
+      return;
+    }
+    CheckRange(p.device_index, 0, 0, "device_index");
     CheckRange(p.threads, 0, kMaxThreads, "threads");
     CheckRange(p.isa, LANES_ISA_AUTO, LANES_ISA_NEON, "isa");
     const int32_t isa = p.isa == LANES_ISA_AUTO ? CpuFeatures().best_isa : p.isa;
@@ -65,9 +116,7 @@ int32_t lanes_runtime_create(const lanes_runtime_params* params, lanes_runtime**
     const int threads = p.threads == 0 ? (cpus < kMaxThreads ? cpus : kMaxThreads) : p.threads;
     const bool pinned = CheckedFlag(p.pin_threads, "pin_threads"), own = CheckedFlag(p.own_pool, "own_pool");
     auto pool = own ? std::make_shared<ThreadPool>(threads, pinned) : ThreadPool::Shared(threads, pinned);
-    auto runtime = std::make_unique<lanes_runtime>(std::move(pool), isa);
-    AddHandle(runtime.get(), HandleKind::kRuntime);
-    *out = runtime.release();
+    Publish(std::make_unique<lanes_runtime>(std::move(pool), isa), out);
   });
 }
 
@@ -88,6 +137,12 @@ int32_t lanes_get_runtime_info(const lanes_runtime* runtime, lanes_runtime_info*
     value.isa = pinned->isa;
     value.bf16_dot = pinned->kernels.linear->bf16_dot();
     value.pinned = pinned->context.pool().pinned();
+    if (const auto& device = pinned->context.device()) {
+      device->Describe(&value);
+    } else {
+      snprintf(value.kernels, sizeof value.kernels, "%s", IsaName(pinned->isa));
+      memcpy(value.device_name, CpuFeatures().name, sizeof CpuFeatures().name);
+    }
     WriteResult(info, value, "info");
   });
 }
@@ -100,7 +155,7 @@ int32_t lanes_op_implementation(const lanes_runtime* runtime, int32_t index, con
     const char* name = OpName(index);
     if (name == nullptr) ThrowInvalid("index %d: there is no such op", index);
     *op = name;
-    *implementation = OpImplementation(index, pinned->isa);
+    *implementation = pinned->context.device() ? "cuda" : OpImplementation(index, pinned->isa);
   });
 }
 

@@ -36,19 +36,24 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     }
     CheckMatrix(p.y, p.y_len, p.m, n, p.y_stride, "y");
     const Region y = RegionOf(p.y, p.m, n, p.y_stride, "y");
-    CheckDisjoint(y, RegionOf(p.x, p.m, k, p.x_stride, "x"));
-    CheckDisjoint(y, RegionOf(p.xq, p.m, k, p.xq_stride, "xq"));
-    CheckDisjoint(y, RegionOf(p.x_scale, p.m, "x_scale"));
+    const Region x = RegionOf(p.x, p.m, k, p.x_stride, "x"), xq = RegionOf(p.xq, p.m, k, p.xq_stride, "xq");
+    const Region x_scale = RegionOf(p.x_scale, p.m, "x_scale"), bias = RegionOf(p.bias, n, "bias");
+    const Region residual = RegionOf(p.residual, p.m, n, p.residual_stride, "residual");
+    CheckDisjoint(y, x);
+    CheckDisjoint(y, xq);
+    CheckDisjoint(y, x_scale);
     if (p.bias != nullptr) {
       CheckArray(p.bias, p.bias_len, n, "bias");
-      CheckDisjoint(y, RegionOf(p.bias, n, "bias"));
+      CheckDisjoint(y, bias);
     }
     if (p.residual != nullptr) {
       CheckMatrix(p.residual, p.residual_len, p.m, n, p.residual_stride, "residual");
-      CheckDisjointOrSame(y, RegionOf(p.residual, p.m, n, p.residual_stride, "residual"));
+      CheckDisjointOrSame(y, residual);
     }
     if (p.m == 0) return;
-    const Turn turn(*pinned, OpId::linear);
+    CheckSameDevice(*pinned, weight->block.device(), "weight");
+    CheckReachable(*pinned, {x, xq, x_scale, bias, residual, y});
+    Turn turn(*pinned, OpId::linear);
     const LinearKernel& kernel = *turn.kernels().linear;
     LinearArgs args = {};
     args.weight = view;
@@ -67,5 +72,6 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     args.x_scale = p.x_scale;
     args.input_scale = p.input_scale;
     (view.dtype == LANES_S8 ? kernel.run_s8 : kernel.run)(turn.context(), args);
+    turn.End();
   });
 }

@@ -32,9 +32,9 @@ int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params) {
       CheckArray(p.bias, p.bias_len, p.cols, "bias");
       CheckDisjoint(y, bias);
     }
+    const Region sum = RegionOf(p.sum, p.rows, p.cols, p.sum_stride, "sum");
     if (p.sum != nullptr) {
       CheckMatrix(p.sum, p.sum_len, p.rows, p.cols, p.sum_stride, "sum");
-      const Region sum = RegionOf(p.sum, p.rows, p.cols, p.sum_stride, "sum");
       CheckDisjoint(sum, y);
       CheckDisjoint(sum, weight);
       CheckDisjoint(sum, bias);
@@ -43,12 +43,14 @@ int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params) {
     }
     const Region yq = RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq");
     const Region y_scale = RegionOf(p.y_scale, p.rows, "y_scale");
-    for (const Region& other : {x, weight, bias, residual, y, RegionOf(p.sum, p.rows, p.cols, p.sum_stride, "sum")}) {
+    for (const Region& other : {x, weight, bias, residual, y, sum}) {
       CheckDisjoint(yq, other);
       CheckDisjoint(y_scale, other);
     }
     if (p.rows == 0) return;
-    const Turn turn(*pinned, OpId::norm);
+    CheckReachable(*pinned, {x, residual, weight, bias, sum, y, yq, y_scale});
+    Turn turn(*pinned, OpId::norm);
     turn.kernels().norm->run(turn.context(), p);
+    turn.End();
   });
 }

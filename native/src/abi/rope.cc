@@ -29,8 +29,10 @@ int32_t lanes_rope_table(lanes_runtime* runtime, const lanes_rope_table_params* 
     }
     for (int64_t i = 0; i < p.half; ++i) CheckFinite(p.inverse_frequency[i], "inverse_frequency");
     if (angles == 0) return;
-    const Turn turn(*pinned, OpId::rope_table);
-    RopeTable(turn.context(), p);
+    CheckReachable(*pinned, {cos, sin});
+    Turn turn(*pinned, OpId::rope_table);
+    turn.kernels().rope_table->run(turn.context(), p);
+    turn.End();
   });
 }
 
@@ -49,12 +51,15 @@ int32_t lanes_rope(lanes_runtime* runtime, const lanes_rope_params* params) {
     CheckArray(p.sin, p.sin_len, angles, "sin");
     CheckMatrix(p.x, p.x_len, p.tokens, width, p.x_stride, "x");
     CheckMatrix(p.y, p.y_len, p.tokens, width, p.y_stride, "y");
-    const Region y = RegionOf(p.y, p.tokens, width, p.y_stride, "y");
-    CheckDisjointOrSame(y, RegionOf(p.x, p.tokens, width, p.x_stride, "x"));
-    CheckDisjoint(y, RegionOf(p.cos, angles, "cos"));
-    CheckDisjoint(y, RegionOf(p.sin, angles, "sin"));
+    const Region x = RegionOf(p.x, p.tokens, width, p.x_stride, "x"), y = RegionOf(p.y, p.tokens, width, p.y_stride, "y");
+    const Region cos = RegionOf(p.cos, angles, "cos"), sin = RegionOf(p.sin, angles, "sin");
+    CheckDisjointOrSame(y, x);
+    CheckDisjoint(y, cos);
+    CheckDisjoint(y, sin);
     if (p.tokens == 0) return;
-    const Turn turn(*pinned, OpId::rope);
+    CheckReachable(*pinned, {x, y, cos, sin});
+    Turn turn(*pinned, OpId::rope);
     turn.kernels().rope->run(turn.context(), p);
+    turn.End();
   });
 }

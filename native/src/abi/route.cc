@@ -20,7 +20,9 @@ int32_t lanes_route(lanes_runtime* runtime, const lanes_route_params* params) {
     CheckDisjoint(expert, logits);
     CheckDisjoint(weight, logits);
     CheckDisjoint(expert, weight);
-    const Turn turn(*pinned, OpId::route);
-    Route(turn.context(), p);
+    CheckReachable(*pinned, {logits});
+    Turn turn(*pinned, OpId::route);
+    turn.kernels().route->run(turn.context(), p);
+    turn.End();
   });
 }

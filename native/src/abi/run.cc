@@ -24,6 +24,12 @@ int32_t RunCall(lanes_runtime* runtime, const lanes_call& call) {
       return lanes_gate(runtime, static_cast<const lanes_gate_params*>(call.params));
     case LANES_CALL_GATHER:
       return lanes_gather(runtime, static_cast<const lanes_gather_params*>(call.params));
+    case LANES_CALL_ROUTE:
+      return lanes_route(runtime, static_cast<const lanes_route_params*>(call.params));
+    case LANES_CALL_SAMPLE:
+      return lanes_sample(runtime, static_cast<const lanes_sample_params*>(call.params));
+    case LANES_CALL_TOP_LOG_PROBABILITIES:
+      return lanes_top_log_probabilities(runtime, static_cast<const lanes_top_log_probabilities_params*>(call.params));
     default:
       return lanes_combine(runtime, static_cast<const lanes_combine_params*>(call.params));
   }
@@ -37,14 +43,18 @@ int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t coun
     CheckArray(calls, count, count > INT64_MAX ? INT64_MAX : static_cast<int64_t>(count), "calls");
     CheckAligned(calls, alignof(lanes_call), "calls");
     for (uint64_t i = 0; i < count; ++i) {
-      CheckRange(calls[i].kind, LANES_CALL_EMBED, LANES_CALL_COMBINE, "calls[].kind");
+      CheckRange(calls[i].kind, LANES_CALL_EMBED, LANES_CALL_TOP_LOG_PROBABILITIES, "calls[].kind");
       CheckRange(calls[i].reserved, 0, 0, "calls[].reserved");
     }
     Run run(*pinned);
     for (uint64_t i = 0; i < count; ++i) {
       if (i > 0) run.Yield();
       const int32_t status = RunCall(runtime, calls[i]);
-      if (status != LANES_OK) throw Error(status, LastError());
+      if (status == LANES_OK) continue;
+      const Error error(status, LastError());
+      run.End();
+      throw error;
     }
+    run.End();
   });
 }

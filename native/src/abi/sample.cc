@@ -61,14 +61,18 @@ int32_t lanes_sample(lanes_runtime* runtime, const lanes_sample_params* params) 
     const Region log_probability = RegionOf(p.log_probability, p.rows, "log_probability");
     const Region row = {p.row, 1, static_cast<int64_t>(p.rows * sizeof(lanes_sample_row)),
                         static_cast<int64_t>(p.rows * sizeof(lanes_sample_row)), "row"};
+    const Region logits = RegionOf(p.logits, p.rows, p.vocabulary, p.logits_stride, "logits");
     for (const Region& out : {token, log_probability}) {
-      CheckDisjoint(out, RegionOf(p.logits, p.rows, p.vocabulary, p.logits_stride, "logits"));
+      CheckDisjoint(out, logits);
       CheckDisjoint(out, row);
       CheckDisjoint(out, RegionOf(p.seen, static_cast<int64_t>(p.seen_len), "seen"));
     }
     CheckDisjoint(token, log_probability);
-    const Turn turn(*pinned, OpId::sample);
-    Sample(turn.context(), *turn.kernels().sample, p);
+    CheckReachable(*pinned, {logits});
+    Turn turn(*pinned, OpId::sample);
+    const SampleKernel& kernel = *turn.kernels().sample;
+    kernel.run(turn.context(), kernel, p);
+    turn.End();
   });
 }
 
@@ -90,7 +94,10 @@ int32_t lanes_top_log_probabilities(lanes_runtime* runtime, const lanes_top_log_
     CheckDisjoint(token, logits);
     CheckDisjoint(log_probability, logits);
     CheckDisjoint(token, log_probability);
-    const Turn turn(*pinned, OpId::top_log_probabilities);
-    TopLogProbabilities(turn.context(), *turn.kernels().sample, p);
+    CheckReachable(*pinned, {logits});
+    Turn turn(*pinned, OpId::top_log_probabilities);
+    const KernelSet& kernels = turn.kernels();
+    kernels.top_log_probabilities->run(turn.context(), *kernels.sample, p);
+    turn.End();
   });
 }

@@ -37,7 +37,7 @@ int32_t lanes_weight_create(const lanes_weight_params* params, lanes_weight** ou
     CheckOut(out, "out");
     *out = nullptr;
     const lanes_weight_params p = ReadParams(params);
-    auto weight = std::make_unique<lanes_weight>(p.rows, p.cols, p.dtype);
+    auto weight = std::make_unique<lanes_weight>(p.rows, p.cols, p.dtype, DeviceOfParams(p.runtime));
     AddHandle(weight.get(), HandleKind::kWeight);
     *out = weight.release();
   });
@@ -55,7 +55,7 @@ int32_t lanes_weight_bytes(const lanes_weight_params* params, uint64_t* bytes) {
   return Guard("lanes_weight_bytes", [&] {
     if (bytes == nullptr) ThrowInvalid("bytes is NULL");
     const lanes_weight_params p = ReadParams(params);
-    *bytes = static_cast<uint64_t>(WeightBytes(p.rows, p.cols, p.dtype));
+    *bytes = static_cast<uint64_t>(WeightBytes(p.rows, p.cols, p.dtype, DeviceOfParams(p.runtime) != nullptr));
   });
 }
 
@@ -83,7 +83,9 @@ int32_t lanes_weight_pack(lanes_runtime* runtime, const lanes_weight_pack_params
     CheckPackScales(p, view);
     const WeightPackArgs args = {view,        static_cast<const char*>(p.src), p.src_dtype, p.transposed != 0, p.row_begin,
                                  p.row_count, p.col_begin,                     p.col_count, p.scales};
-    const Turn turn(*pinned, OpId::weight);
+    CheckSameDevice(*pinned, weight->block.device(), "weight");
+    Turn turn(*pinned, OpId::weight);
     turn.kernels().weight->pack(turn.context(), args);
+    turn.End();
   });
 }

@@ -45,6 +45,12 @@ void ThrowUnsupported(const char* format, ...) {
   Throw(LANES_ERROR_UNSUPPORTED, format, arguments);
 }
 
+void ThrowDevice(const char* format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  Throw(LANES_ERROR_DEVICE, format, arguments);
+}
+
 void ThrowInternal(const char* format, ...) {
   va_list arguments;
   va_start(arguments, format);

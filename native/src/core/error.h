@@ -26,6 +26,7 @@ class Error {
 [[noreturn]] void ThrowInvalid(const char* format, ...) __attribute__((format(printf, 1, 2)));
 [[noreturn]] void ThrowOutOfMemory(const char* format, ...) __attribute__((format(printf, 1, 2)));
 [[noreturn]] void ThrowUnsupported(const char* format, ...) __attribute__((format(printf, 1, 2)));
+[[noreturn]] void ThrowDevice(const char* format, ...) __attribute__((format(printf, 1, 2)));
 [[noreturn]] void ThrowInternal(const char* format, ...) __attribute__((format(printf, 1, 2)));
 
 // The calling thread's message, as lanes_last_error returns it: "<function>: <message>", or "" when both are empty.

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <new>
 #include <unordered_map>
@@ -32,8 +33,9 @@ struct State {
   std::mutex mutex;
   std::unordered_map<void*, Live> blocks;
   lanes_memory_stats stats = {};
+  uint64_t peak_bytes[LANES_MEMORY_TAGS] = {};
   uint64_t mapped_total = 0;
-  uint64_t fail_countdown = 0;
+  std::atomic<uint64_t> fail_countdown{0};
 };
 
 // Never destroyed: blocks may be freed by threads that outlive static destructors.
@@ -82,13 +84,21 @@ void Release(void* memory, const Live& live) {
 
 }  // namespace
 
-void* Allocate(uint64_t bytes, int32_t tag) {
+const char* MemoryTagName(int32_t tag) { return kTagNames[tag]; }
+
+void CheckAllocation(uint64_t bytes, int32_t tag) {
   if (tag < 0 || tag >= LANES_MEMORY_TAGS) ThrowInvalid("memory tag %d: expected 0 to %d", tag, LANES_MEMORY_TAGS - 1);
+  std::atomic<uint64_t>& countdown = GetState().fail_countdown;
+  uint64_t left = countdown;
+  while (left > 0 && !countdown.compare_exchange_weak(left, left - 1)) {
+  }
+  if (left == 1) ThrowOutOfMemory("%llu bytes for %s: failed on request", static_cast<unsigned long long>(bytes), kTagNames[tag]);
+}
+
+void* Allocate(uint64_t bytes, int32_t tag) {
+  CheckAllocation(bytes, tag);
   State& state = GetState();
   std::lock_guard<std::mutex> lock(state.mutex);
-  if (state.fail_countdown > 0 && --state.fail_countdown == 0) {
-    ThrowOutOfMemory("%llu bytes for %s: failed on request", static_cast<unsigned long long>(bytes), kTagNames[tag]);
-  }
   if (bytes >= kMapped) CheckFree(state, bytes, tag);
   Live live = {bytes, tag, nullptr, 0};
   void* memory = Obtain(bytes, &live);
@@ -107,6 +117,7 @@ void* Allocate(uint64_t bytes, int32_t tag) {
   stats.live_blocks[tag] += 1;
   stats.live_total += bytes;
   stats.peak_total = std::max(stats.peak_total, stats.live_total);
+  state.peak_bytes[tag] = std::max(state.peak_bytes[tag], stats.live_bytes[tag]);
   return memory;
 }
 
@@ -141,10 +152,16 @@ void ResetMemoryPeak() {
   state.stats.peak_total = state.stats.live_total;
 }
 
-void FailAllocation(uint64_t nth) {
+void GetMemoryByTag(lanes_runtime_memory* memory) {
   State& state = GetState();
   std::lock_guard<std::mutex> lock(state.mutex);
-  state.fail_countdown = nth;
+  for (int tag = 0; tag < LANES_MEMORY_TAGS; ++tag) {
+    memory->live_bytes[tag] = state.stats.live_bytes[tag];
+    memory->live_blocks[tag] = state.stats.live_blocks[tag];
+    memory->peak_bytes[tag] = state.peak_bytes[tag];
+  }
 }
+
+void FailAllocation(uint64_t nth) { GetState().fail_countdown = nth; }
 
 }  // namespace lanes

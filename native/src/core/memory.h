@@ -18,9 +18,17 @@ void Free(void* memory);
 
 void GetMemoryStats(lanes_memory_stats* stats);
 void ResetMemoryPeak();
+// `live_bytes`, `live_blocks` and `peak_bytes`; peaks are since the start.
+void GetMemoryByTag(lanes_runtime_memory* memory);
 
 // The n-th allocation from now fails, once; 0 switches this off.
 void FailAllocation(uint64_t nth);
+
+// What every allocation begins with, that of device memory too: throws Error for a tag that is none, and when this one is to fail.
+void CheckAllocation(uint64_t bytes, int32_t tag);
+
+// "weights", "KV cache", …
+const char* MemoryTagName(int32_t tag);
 
 // Owner of one block.
 class Block {

@@ -1,5 +1,7 @@
 #include "core/runtime.h"
 
+#include <utility>
+
 #include "core/handles.h"
 #include "core/numeric.h"
 
@@ -13,7 +15,8 @@ void* OpContext::Scratch(int64_t bytes) {
   return scratch_.data();
 }
 
-Run::Run(lanes_runtime& runtime) : lock_(runtime.turn), runtime_(runtime) {
+Run::Run(lanes_runtime& runtime) : lock_(runtime.turn), runtime_(runtime), device_(runtime.context.device().get()) {
+  if (device_ != nullptr) device_->Begin(runtime.profile.on);
   runtime.context.pool().turns().Take(&runtime);
   run_runtime = &runtime;
 }
@@ -21,6 +24,11 @@ Run::Run(lanes_runtime& runtime) : lock_(runtime.turn), runtime_(runtime) {
 Run::~Run() {
   run_runtime = nullptr;
   runtime_.context.pool().turns().Give();
+  if (device_ != nullptr) device_->Abandon();
+}
+
+void Run::End() {
+  if (device_ != nullptr) std::exchange(device_, nullptr)->End(false, runtime_.profile.ops);
 }
 
 void Run::Yield() {
@@ -31,12 +39,18 @@ void Run::Yield() {
 }
 
 Turn::Turn(lanes_runtime& runtime, OpId op)
-    : runtime_(runtime), lock_(runtime.turn, std::defer_lock), op_(op), in_run_(run_runtime == &runtime) {
+    : runtime_(runtime),
+      lock_(runtime.turn, std::defer_lock),
+      op_(op),
+      in_run_(run_runtime == &runtime),
+      device_(runtime.context.device().get()) {
   ThreadPool& pool = runtime.context.pool();
   if (!in_run_) {
     lock_.lock();
+    if (device_ != nullptr) device_->Begin(runtime.profile.on);
     pool.turns().Take(&runtime);
   }
+  if (device_ != nullptr) device_->BeginOp(static_cast<int32_t>(op));
   timed_ = runtime.profile.on;
   pool.set_timing(timed_);
   if (timed_) {
@@ -50,11 +64,23 @@ Turn::~Turn() {
   if (timed_) {
     lanes_op_profile& op = runtime_.profile.ops[static_cast<int32_t>(op_)];
     op.calls += 1;
-    op.nanos += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin_).count();
+    // A device tells itself what it took.
+    if (runtime_.context.device() == nullptr) op.nanos += std::chrono::duration_cast<std::chrono::nanoseconds>(Clock::now() - begin_).count();
     op.wait_nanos += pool.lost().wait - lost_.wait;
     op.idle_nanos += pool.lost().idle - lost_.idle;
   }
   if (!in_run_) pool.turns().Give();
+  if (device_ == nullptr) return;
+  if (in_run_) {
+    device_->AbandonOp();
+  } else {
+    device_->Abandon();
+  }
+}
+
+void Turn::End() {
+  Accelerator* const device = std::exchange(device_, nullptr);
+  if (device != nullptr && !in_run_) device->End(true, runtime_.profile.ops);
 }
 
 int Workers(const OpContext& context) { return context.pool().threads(); }

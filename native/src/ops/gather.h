@@ -7,7 +7,9 @@
 
 namespace lanes {
 
-void Gather(OpContext& context, const lanes_gather_params& params);
+struct GatherKernel {
+  void (*run)(OpContext& context, const lanes_gather_params& params);
+};
 
 }  // namespace lanes
 

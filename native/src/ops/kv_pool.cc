@@ -1,10 +1,8 @@
-#include "ops/kv_pool.h"
-
 #include <cstring>
-#include <memory>
+#include <utility>
 
-#include "core/memory.h"
 #include "core/numeric.h"
+#include "ops/kv_pool_storage.h"
 
 namespace lanes {
 namespace {
@@ -13,8 +11,7 @@ void CheckField(int32_t value, int32_t highest, const char* name) {
   if (value < 1 || value > highest) ThrowInvalid("%s is %d: expected 1 to %d", name, value, highest);
 }
 
-// All but the memory.
-lanes_kv_pool Layout(const lanes_kv_pool_params& params) {
+void CheckParams(const lanes_kv_pool_params& params) {
   CheckField(params.pages, INT32_MAX, "pages");
   CheckField(params.layers, INT32_MAX, "layers");
   CheckField(params.kv_heads, INT32_MAX, "kv_heads");
@@ -23,18 +20,28 @@ lanes_kv_pool Layout(const lanes_kv_pool_params& params) {
     ThrowInvalid("dtype is %d (%s): KV pages are f32 (%d), bf16 (%d) or s8 (%d)", params.dtype, DtypeName(params.dtype), LANES_F32,
                  LANES_BF16, LANES_S8);
   }
+}
+
+// All but the memory.
+lanes_kv_pool Layout(const lanes_kv_pool_params& params, bool on_device) {
+  CheckParams(params);
   lanes_kv_pool pool = {};
   pool.pages = params.pages;
   pool.layers = params.layers;
   pool.kv_heads = params.kv_heads;
   pool.head_dim = params.head_dim;
   pool.dtype = params.dtype;
-  pool.per_unit = static_cast<int32_t>(4 / DtypeBytes(params.dtype));
-  pool.key_units = static_cast<int32_t>(CeilDiv(params.head_dim, pool.per_unit));
   pool.value_cols = static_cast<int32_t>(RoundUp(params.head_dim, 16));
   const int64_t scale_bytes = params.dtype == LANES_S8 ? 2 * LANES_PAGE_TOKENS * static_cast<int64_t>(sizeof(float)) : 0;
+  const int64_t value_bytes = DtypeBytes(params.dtype) * LANES_PAGE_TOKENS * pool.value_cols;
+  if (on_device) {
+    pool.block_bytes = 2 * value_bytes + scale_bytes;
+    return pool;
+  }
+  pool.per_unit = static_cast<int32_t>(4 / DtypeBytes(params.dtype));
+  pool.key_units = static_cast<int32_t>(CeilDiv(params.head_dim, pool.per_unit));
   pool.key_bytes = ScaleOffset(&pool) + scale_bytes;
-  pool.block_bytes = pool.key_bytes + DtypeBytes(params.dtype) * LANES_PAGE_TOKENS * pool.value_cols;
+  pool.block_bytes = pool.key_bytes + value_bytes;
   return pool;
 }
 
@@ -43,27 +50,27 @@ int64_t PageBytes(const lanes_kv_pool& pool) { return pool.block_bytes * pool.kv
 
 }  // namespace
 
-int64_t KvPoolBytes(const lanes_kv_pool_params& params) {
-  const lanes_kv_pool pool = Layout(params);
+int64_t KvPoolBytes(const lanes_kv_pool_params& params, bool on_device) {
+  const lanes_kv_pool pool = Layout(params, on_device);
   return CheckedMul(CheckedMul(PageBytes(pool), pool.pages, "pool bytes"), pool.layers, "pool bytes");
 }
 
-lanes_kv_pool* CreateKvPool(const lanes_kv_pool_params& params) {
-  const int64_t bytes = KvPoolBytes(params);
-  auto pool = std::make_unique<lanes_kv_pool>(Layout(params));
-  pool->data = static_cast<unsigned char*>(Allocate(static_cast<uint64_t>(bytes), LANES_MEMORY_KV));
-  return pool.release();
+KvPool::KvPool(const lanes_kv_pool_params& params, std::shared_ptr<Accelerator> accelerator)
+    : lanes_kv_pool(Layout(params, accelerator != nullptr)),
+      block_(std::move(accelerator), static_cast<uint64_t>(KvPoolBytes(params, accelerator != nullptr)), LANES_MEMORY_KV) {
+  data = static_cast<unsigned char*>(block_.data());
+  device = block_.device();
 }
 
-void DestroyKvPool(lanes_kv_pool* pool) {
-  Free(pool->data);
-  delete pool;
-}
-
-void PoisonKvPage(lanes_kv_pool* pool, int32_t page) {
+void KvPool::PoisonPage(int32_t page) {
   // All bits set is a NaN in float32 and in bfloat16.
-  for (int32_t layer = 0; layer < pool->layers; ++layer) {
-    std::memset(KvBlock(pool, layer, page, 0), 0xFF, static_cast<size_t>(PageBytes(*pool)));
+  for (int32_t layer = 0; layer < layers; ++layer) {
+    unsigned char* const blocks = KvBlock(this, layer, page, 0);
+    if (device == nullptr) {
+      std::memset(blocks, 0xFF, static_cast<size_t>(PageBytes(*this)));
+    } else {
+      device->FillNow(blocks, 0xFF, PageBytes(*this));
+    }
   }
 }
 

@@ -13,6 +13,8 @@
 // An s8 element is stored as a byte, element + 128: widening it then takes no sign. The four bytes of a unit stand in the
 // order 0, 2, 1, 3: those at even places are the pair (0, 1), those at odd ones the pair (2, 3).
 //
+// That is host memory. A device's pages are described in cuda/common/kv_layout.h.
+//
 // Kernels of every ISA include this header: it holds plain data and static functions only.
 #ifndef LANES_OPS_KV_POOL_H_
 #define LANES_OPS_KV_POOL_H_
@@ -20,6 +22,10 @@
 #include <stdint.h>
 
 #include "lanes/lanes.h"
+
+namespace lanes {
+class Accelerator;
+}
 
 struct lanes_kv_pool {
   int32_t pages;
@@ -33,6 +39,7 @@ struct lanes_kv_pool {
   int64_t key_bytes;     // of a block: keys and, in s8 pages, all scales
   int64_t block_bytes;   // keys and values
   unsigned char* data;   // [layers][pages][kv_heads] blocks
+  lanes::Accelerator* device;  // whose memory this is, or null; then per_unit, key_units and key_bytes are 0
 };
 
 namespace lanes {
@@ -75,12 +82,6 @@ static inline int64_t ValueIndex(const lanes_kv_pool* pool, int64_t j, int64_t d
   return panel.column * static_cast<int64_t>(LANES_PAGE_TOKENS) +
          (j / pool->per_unit * panel.width + d - panel.column) * pool->per_unit + PlaceInUnit(pool, j);
 }
-
-// Checked; throw Error. CreateKvPool gives memory that is zeroed and counted as LANES_MEMORY_KV.
-int64_t KvPoolBytes(const lanes_kv_pool_params& params);
-lanes_kv_pool* CreateKvPool(const lanes_kv_pool_params& params);
-void DestroyKvPool(lanes_kv_pool* pool);
-void PoisonKvPage(lanes_kv_pool* pool, int32_t page);
 
 }  // namespace lanes
 

@@ -9,6 +9,9 @@ namespace lanes {
 namespace reference {
 LANES_FOR_EACH_OP(LANES_DECLARE)
 }
+namespace portable {
+LANES_FOR_EACH_PORTABLE_OP(LANES_DECLARE)
+}
 #if defined(LANES_HAVE_AVX2)
 namespace avx2 {
 LANES_FOR_EACH_OP(LANES_DECLARE)
@@ -33,6 +36,9 @@ struct Implementation {
   KernelSet kernels;
 };
 
+#define LANES_PORTABLE_ADDRESS(op, Kernel) &portable::op##_kernel,
+#define LANES_PORTABLE_KERNELS LANES_FOR_EACH_PORTABLE_OP(LANES_PORTABLE_ADDRESS)
+
 // Best first, reference last.
 const Implementation kImplementations[] = {
 #if defined(LANES_HAVE_AVX512)
@@ -41,6 +47,7 @@ const Implementation kImplementations[] = {
 #define LANES_ADDRESS(op, Kernel) &avx512::op##_kernel,
          LANES_FOR_EACH_OP(LANES_ADDRESS)
 #undef LANES_ADDRESS
+             LANES_PORTABLE_KERNELS
      }},
 #endif
 #if defined(LANES_HAVE_AVX2)
@@ -49,6 +56,7 @@ const Implementation kImplementations[] = {
 #define LANES_ADDRESS(op, Kernel) &avx2::op##_kernel,
          LANES_FOR_EACH_OP(LANES_ADDRESS)
 #undef LANES_ADDRESS
+             LANES_PORTABLE_KERNELS
      }},
 #endif
 #if defined(LANES_HAVE_NEON)
@@ -57,6 +65,7 @@ const Implementation kImplementations[] = {
 #define LANES_ADDRESS(op, Kernel) &neon::op##_kernel,
          LANES_FOR_EACH_OP(LANES_ADDRESS)
 #undef LANES_ADDRESS
+             LANES_PORTABLE_KERNELS
      }},
 #endif
     {LANES_ISA_REFERENCE,
@@ -64,20 +73,24 @@ const Implementation kImplementations[] = {
 #define LANES_ADDRESS(op, Kernel) &reference::op##_kernel,
          LANES_FOR_EACH_OP(LANES_ADDRESS)
 #undef LANES_ADDRESS
+             LANES_PORTABLE_KERNELS
      }},
 };
+
+#undef LANES_PORTABLE_KERNELS
+#undef LANES_PORTABLE_ADDRESS
 
 const char* const kOpNames[] = {
 #define LANES_NAME(op, Kernel) #op,
     LANES_FOR_EACH_OP(LANES_NAME)
-#undef LANES_NAME
-#define LANES_NAME(op) #op,
     LANES_FOR_EACH_PORTABLE_OP(LANES_NAME)
 #undef LANES_NAME
 };
 
-// Those with kernels come first.
-constexpr int32_t kKernelOps = sizeof(KernelSet) / sizeof(void*);
+// Those with a kernel for each ISA come first.
+#define LANES_COUNT(op, Kernel) +1
+constexpr int32_t kIsaOps = 0 LANES_FOR_EACH_OP(LANES_COUNT);
+#undef LANES_COUNT
 
 const Implementation& Find(int32_t isa) {
   for (const Implementation& implementation : kImplementations) {
@@ -93,7 +106,7 @@ KernelSet KernelsFor(int32_t isa) { return Find(isa).kernels; }
 const char* OpName(int32_t index) { return index < 0 || index >= kOpCount ? nullptr : kOpNames[index]; }
 
 const char* OpImplementation(int32_t index, int32_t isa) {
-  return index < kKernelOps ? IsaName(Find(isa).isa) : "portable";
+  return index < kIsaOps ? IsaName(Find(isa).isa) : "portable";
 }
 
 }  // namespace lanes

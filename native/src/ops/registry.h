@@ -2,7 +2,7 @@
 //
 // An op is a table of functions, `struct <Op>Kernel` in ops/<op>.h. Each implementation defines one constant of that type,
 // `<op>_kernel`, in its ISA's namespace (lanes::reference, lanes::avx2, lanes::avx512,
-// lanes::neon), in native/src/cpu/<op>/<op>_<isa>.cc.
+// lanes::neon), in native/src/cpu/<op>/<op>_<isa>.cc; for GPUs in lanes::cuda, in native/src/cuda/<op>/<op>.cu.
 // To add an op: those files, and one line in LANES_FOR_EACH_OP.
 #ifndef LANES_OPS_REGISTRY_H_
 #define LANES_OPS_REGISTRY_H_
@@ -13,10 +13,12 @@
 #include "ops/combine.h"
 #include "ops/embed.h"
 #include "ops/gate.h"
+#include "ops/gather.h"
 #include "ops/kv_write.h"
 #include "ops/linear.h"
 #include "ops/norm.h"
 #include "ops/rope.h"
+#include "ops/route.h"
 #include "ops/sample.h"
 #include "ops/weight.h"
 
@@ -32,12 +34,12 @@
   X(combine, CombineKernel)     \
   X(sample, SampleKernel)
 
-// Ops of a few instructions for each element of their small inputs: one implementation serves every ISA.
+// Ops of a few instructions for each element of their small inputs: one implementation serves every CPU, in lanes::portable.
 #define LANES_FOR_EACH_PORTABLE_OP(X) \
-  X(rope_table)                       \
-  X(route)                            \
-  X(gather)                           \
-  X(top_log_probabilities)
+  X(rope_table, RopeTableKernel)      \
+  X(route, RouteKernel)               \
+  X(gather, GatherKernel)             \
+  X(top_log_probabilities, TopLogProbabilitiesKernel)
 
 namespace lanes {
 
@@ -45,8 +47,6 @@ namespace lanes {
 enum class OpId : int32_t {
 #define LANES_OP_ID(op, Kernel) op,
   LANES_FOR_EACH_OP(LANES_OP_ID)
-#undef LANES_OP_ID
-#define LANES_OP_ID(op) op,
   LANES_FOR_EACH_PORTABLE_OP(LANES_OP_ID)
 #undef LANES_OP_ID
   kCount
@@ -57,6 +57,7 @@ inline constexpr int32_t kOpCount = static_cast<int32_t>(OpId::kCount);
 struct KernelSet {
 #define LANES_KERNEL_FIELD(op, Kernel) const Kernel* op;
   LANES_FOR_EACH_OP(LANES_KERNEL_FIELD)
+  LANES_FOR_EACH_PORTABLE_OP(LANES_KERNEL_FIELD)
 #undef LANES_KERNEL_FIELD
 };
 

@@ -10,8 +10,11 @@ namespace lanes {
 struct RopeKernel {
   void (*run)(OpContext& context, const lanes_rope_params& params);
 };
+
 // The same on every ISA: angles, sines and cosines in float64, rounded once.
-void RopeTable(OpContext& context, const lanes_rope_table_params& params);
+struct RopeTableKernel {
+  void (*run)(OpContext& context, const lanes_rope_table_params& params);
+};
 
 }  // namespace lanes
 

@@ -8,7 +8,9 @@
 
 namespace lanes {
 
-void Route(OpContext& context, const lanes_route_params& params);
+struct RouteKernel {
+  void (*run)(OpContext& context, const lanes_route_params& params);
+};
 
 }  // namespace lanes
 

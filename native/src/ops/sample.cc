@@ -331,6 +331,9 @@ void Sample(OpContext& context, const SampleKernel& kernel, const lanes_sample_p
   });
 }
 
+namespace portable {
+namespace {
+
 void TopLogProbabilities(OpContext& context, const SampleKernel& kernel, const lanes_top_log_probabilities_params& p) {
   const int64_t bytes = RoundUp(p.vocabulary, 16) * static_cast<int64_t>(sizeof(uint64_t));
   char* scratch = static_cast<char*>(Scratch(context, CheckedMul(bytes, Slots(context, p.rows), "scratch")));
@@ -348,4 +351,10 @@ void TopLogProbabilities(OpContext& context, const SampleKernel& kernel, const l
   });
 }
 
+}  // namespace
+
+extern const TopLogProbabilitiesKernel top_log_probabilities_kernel;
+const TopLogProbabilitiesKernel top_log_probabilities_kernel = {TopLogProbabilities};
+
+}  // namespace portable
 }  // namespace lanes

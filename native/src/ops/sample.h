@@ -21,8 +21,12 @@
 
 namespace lanes {
 
-// The passes over a vocabulary.
 struct SampleKernel {
+  // `kernel` is the table itself.
+  void (*run)(OpContext& context, const SampleKernel& kernel, const lanes_sample_params& params);
+
+  // The passes over a vocabulary that Sample and TopLogProbabilities are made of; null where other code serves both.
+
   // Index of the largest element, the first of several; NaN counts as -infinity.
   int64_t (*arg_max)(const float* x, int64_t count);
   // Sum of e^(x - maximum), where maximum is finite and at least each x; NaN adds nothing.
@@ -31,8 +35,12 @@ struct SampleKernel {
   void (*weigh)(const float* x, int64_t count, float maximum, float temperature, float* weights);
 };
 
+struct TopLogProbabilitiesKernel {
+  void (*run)(OpContext& context, const SampleKernel& kernel, const lanes_top_log_probabilities_params& params);
+};
+
+// `run` of every ISA.
 void Sample(OpContext& context, const SampleKernel& kernel, const lanes_sample_params& params);
-void TopLogProbabilities(OpContext& context, const SampleKernel& kernel, const lanes_top_log_probabilities_params& params);
 
 struct Philox {
   uint32_t word[4];

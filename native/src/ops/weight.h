@@ -8,6 +8,9 @@
 // Rows are padded with zeros to the width, bf16 columns to an even number, s8 columns to a multiple of 4. Element (r, c)
 // stands where it stands for every ISA. Padding must stay zero: dot products multiply the padded columns.
 //
+// On a device (cuda/common) a weight is row-major instead: `padded_cols` is the distance between rows, which are padded with zeros to a
+// multiple of 128 bytes, and there are no sums.
+//
 // Behind its panels an s8 weight holds, for each row (padded to kPanelStep), the scale and the sum of the row's elements. The
 // sum serves instructions that multiply unsigned by signed bytes: with u = q + 128, sum u w = sum q w + 128 sum w.
 #ifndef LANES_OPS_WEIGHT_H_

@@ -3,6 +3,8 @@
 #include "ops/gather.h"
 
 namespace lanes {
+namespace portable {
+namespace {
 
 void Gather(OpContext& context, const lanes_gather_params& p) {
   ParallelFor(context, p.rows, 16, [&p](int64_t begin, int64_t end, int) {
@@ -12,4 +14,10 @@ void Gather(OpContext& context, const lanes_gather_params& p) {
   });
 }
 
+}  // namespace
+
+extern const GatherKernel gather_kernel;
+const GatherKernel gather_kernel = {Gather};
+
+}  // namespace portable
 }  // namespace lanes

@@ -3,6 +3,8 @@
 #include "ops/rope.h"
 
 namespace lanes {
+namespace portable {
+namespace {
 
 void RopeTable(OpContext& context, const lanes_rope_table_params& p) {
   ParallelFor(context, p.tokens, 8, [&p](int64_t begin, int64_t end, int) {
@@ -16,4 +18,10 @@ void RopeTable(OpContext& context, const lanes_rope_table_params& p) {
   });
 }
 
+}  // namespace
+
+extern const RopeTableKernel rope_table_kernel;
+const RopeTableKernel rope_table_kernel = {RopeTable};
+
+}  // namespace portable
 }  // namespace lanes

@@ -3,6 +3,7 @@
 #include "ops/route.h"
 
 namespace lanes {
+namespace portable {
 namespace {
 
 // A total order of logits: NaN counts as the smallest.
@@ -29,8 +30,6 @@ void RouteRow(const float* logits, int32_t experts, int32_t top_k, bool normaliz
   for (int32_t i = 0; i < top_k; ++i) weight[i] = static_cast<float>(exp(logits[expert[i]] - largest) / sum);
 }
 
-}  // namespace
-
 void Route(OpContext& context, const lanes_route_params& p) {
   ParallelFor(context, p.tokens, 16, [&p](int64_t begin, int64_t end, int) {
     for (int64_t t = begin; t < end; ++t) {
@@ -40,4 +39,10 @@ void Route(OpContext& context, const lanes_route_params& p) {
   });
 }
 
+}  // namespace
+
+extern const RouteKernel route_kernel;
+const RouteKernel route_kernel = {Route};
+
+}  // namespace portable
 }  // namespace lanes

@@ -63,7 +63,7 @@ void Weigh(const float* x, int64_t count, float maximum, float temperature, floa
 }  // namespace
 
 extern const SampleKernel sample_kernel;
-const SampleKernel sample_kernel = {ArgMax, SumExp, Weigh};
+const SampleKernel sample_kernel = {Sample, ArgMax, SumExp, Weigh};
 
 }  // namespace LANES_ISA
 }  // namespace lanes

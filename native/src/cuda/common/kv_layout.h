@@ -32,6 +32,9 @@ struct KvLayout {
   __host__ __device__ int64_t ValueScales() const { return KeyScales() + LANES_PAGE_TOKENS * 4; }
 };
 
+// Of a pool on a device.
+KvLayout LayoutOf(const lanes_kv_pool* pool);
+
 }  // namespace lanes::cuda
 
 #endif  // LANES_CUDA_COMMON_KV_LAYOUT_H_

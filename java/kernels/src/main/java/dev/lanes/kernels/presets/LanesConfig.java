@@ -18,7 +18,8 @@ import org.bytedeco.javacpp.tools.InfoMapper;
 @NoException
 public class LanesConfig implements InfoMapper {
   private static final String[] STRUCTS = {
-      "cpu_features", "memory_stats", "runtime_params", "runtime_info", "op_profile", "weight_params", "weight_pack_params",
+      "cpu_features", "memory_stats", "device_info", "runtime_params", "runtime_info", "op_profile", "copy_params", "runtime_memory",
+      "weight_params", "weight_pack_params",
       "embed_params", "linear_params", "norm_params", "rope_table_params", "rope_params", "kv_pool_params", "kv_write_params", "attention_params",
       "gate_params", "route_params", "gather_params", "combine_params", "sample_row", "sample_params",
       "top_log_probabilities_params", "call"
