@@ -1,0 +1,775 @@
+#include "emulation/threads.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+#include <string>
+
+#include "emulation/control.h"
+#include "emulation/kernel.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define LANES_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LANES_ASAN 1
+#endif
+#endif
+#ifdef LANES_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+// Saves what a call must preserve and the stack pointer, and takes over those of another stack. The jump, rather than a return, spares
+// the return predictor, which has never seen the other side.
+extern "C" void lanes_emulation_switch(void** save, void* load);
+extern "C" void lanes_emulation_begin();
+asm(R"(
+.text
+.type lanes_emulation_switch, @function
+.hidden lanes_emulation_switch
+.globl lanes_emulation_switch
+lanes_emulation_switch:
+  pushq %rbp
+  pushq %rbx
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, (%rdi)
+  movq %rsi, %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rbx
+  popq %rbp
+  popq %rcx
+  jmp *%rcx
+.size lanes_emulation_switch, .-lanes_emulation_switch
+.type lanes_emulation_begin, @function
+.hidden lanes_emulation_begin
+.globl lanes_emulation_begin
+lanes_emulation_begin:
+  xorl %ebp, %ebp
+  andq $-16, %rsp
+  call lanes_emulation_stack_main
+  ud2
+.size lanes_emulation_begin, .-lanes_emulation_begin
+)");
+
+namespace lanes::cuda::emulation {
+
+Thread* current = nullptr;
+dim3 current_grid, current_block;
+
+struct Stack {
+  void* sp = nullptr;
+  unsigned char* bottom = nullptr;
+  size_t bytes = 0;
+  size_t number = 0;
+  void* fake = nullptr;  // the sanitizer's
+};
+
+namespace {
+
+#ifdef LANES_ASAN
+constexpr size_t kStackBytes = 256 << 10;  // redzones around every local
+#else
+constexpr size_t kStackBytes = 64 << 10;
+#endif
+constexpr size_t kGuardBytes = 4096;
+constexpr uint32_t kMaxThreads = 1024;
+constexpr uint32_t kMaxCluster = 16;
+constexpr uint32_t kRedzone = 1024;
+constexpr unsigned char kRedzoneByte = 0xC5;
+
+struct Machine {
+  Stack host;
+  std::vector<std::unique_ptr<Stack>> stacks;
+  std::vector<Stack*> free;
+  std::unique_ptr<Thread[]> threads;
+  std::unique_ptr<Warp[]> warps;
+  std::unique_ptr<Block[]> blocks;
+  uint32_t block_capacity = 0;
+  dim3 shape = {0, 0, 0};  // of the blocks that `threads` describes
+  uint32_t shape_blocks = 0;
+  unsigned char* arena = nullptr;  // of shared memory
+  Cluster cluster;
+  const KernelRef* kernel = nullptr;
+  const void* args = nullptr;
+  bool failed = false;
+  std::string fault, report;
+  Schedule schedule = Schedule::kForward;
+  uint64_t random = 1;
+};
+
+Machine& machine() {
+  static Machine& m = *new Machine;
+  return m;
+}
+Machine& m = machine();
+
+uint64_t NextRandom() {
+  m.random ^= m.random << 13;
+  m.random ^= m.random >> 7;
+  m.random ^= m.random << 17;
+  return m.random;
+}
+uint32_t RandomBelow(uint32_t n) { return static_cast<uint32_t>(((NextRandom() >> 32) * n) >> 32); }
+
+void Prepare(Stack& stack) {
+#ifdef LANES_ASAN
+  __asan_unpoison_memory_region(stack.bottom, stack.bytes);
+#endif
+  // Tops at different distances from a page's end: else all would share a few sets of the cache.
+  auto* top = reinterpret_cast<void**>(stack.bottom + stack.bytes - 64 - (stack.number * 576) % 8192);
+  *--top = nullptr;
+  *--top = reinterpret_cast<void*>(&lanes_emulation_begin);
+  for (int i = 0; i < 6; ++i) *--top = nullptr;
+  stack.sp = top;
+  stack.fake = nullptr;
+}
+
+Stack* NewStack() {
+  auto stack = std::make_unique<Stack>();
+  void* memory = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  mprotect(memory, kGuardBytes, PROT_NONE);
+  stack->bottom = static_cast<unsigned char*>(memory) + kGuardBytes;
+  stack->bytes = kStackBytes;
+  stack->number = m.stacks.size();
+  Prepare(*stack);
+  m.stacks.push_back(std::move(stack));
+  return m.stacks.back().get();
+}
+
+Stack* TakeStack() {
+  if (m.free.empty()) return NewStack();
+  Stack* stack = m.free.back();
+  m.free.pop_back();
+  return stack;
+}
+
+inline void SwitchStack(Stack& from, Stack& to) {
+#ifdef LANES_ASAN
+  __sanitizer_start_switch_fiber(&from.fake, to.bottom, to.bytes);
+#endif
+  lanes_emulation_switch(&from.sp, to.sp);
+#ifdef LANES_ASAN
+  __sanitizer_finish_switch_fiber(from.fake, nullptr, nullptr);
+#endif
+}
+
+// ---- Who runs next -----------------------------------------------------------------------------------------------
+
+uint32_t Lowest(uint32_t bits) { return static_cast<uint32_t>(__builtin_ctz(bits)); }
+uint32_t Highest(uint32_t bits) { return 31 - static_cast<uint32_t>(__builtin_clz(bits)); }
+uint32_t Any(uint32_t bits) {
+  for (uint32_t skip = RandomBelow(static_cast<uint32_t>(__builtin_popcount(bits))); skip > 0; --skip) bits &= bits - 1;
+  return Lowest(bits);
+}
+
+void LandOne(size_t which) {
+  const Later later = m.cluster.later[which];
+  m.cluster.later.erase(m.cluster.later.begin() + static_cast<ptrdiff_t>(which));
+  later.land(later.state);
+}
+
+// In ascending order after `from`, so that the lanes of a warp come to an instruction one after the other, then around.
+Thread* NextForward(const Thread* from) {
+  Cluster& cluster = m.cluster;
+  const Warp* warp = from->warp;
+  if (uint32_t runnable = warp->runnable; runnable != 0) {
+    const uint32_t after = runnable & (~1u << from->lane);
+    return &warp->threads[Lowest(after != 0 ? after : runnable)];
+  }
+  for (uint32_t i = 0; i < cluster.size; ++i) {
+    uint32_t rank = from->block->rank + i;
+    if (rank >= cluster.size) rank -= cluster.size;
+    Block& block = cluster.blocks[rank];
+    if (uint32_t warps = block.runnable_warps; warps != 0) {
+      const uint32_t after = i == 0 ? warps & (~1u << warp->index) : warps;
+      const Warp& next = block.warps[Lowest(after != 0 ? after : warps)];
+      return &next.threads[Lowest(next.runnable)];
+    }
+  }
+  return nullptr;
+}
+
+Thread* NextBackward(const Thread* from) {
+  Cluster& cluster = m.cluster;
+  const Warp* warp = from->warp;
+  if (uint32_t runnable = warp->runnable; runnable != 0) {
+    const uint32_t before = runnable & ((1u << from->lane) - 1);
+    return &warp->threads[Highest(before != 0 ? before : runnable)];
+  }
+  for (uint32_t i = 0; i < cluster.size; ++i) {
+    const uint32_t rank = (from->block->rank + cluster.size - i) % cluster.size;
+    Block& block = cluster.blocks[rank];
+    if (uint32_t warps = block.runnable_warps; warps != 0) {
+      const uint32_t before = i == 0 ? warps & ((1u << warp->index) - 1) : warps;
+      const Warp& next = block.warps[Highest(before != 0 ? before : warps)];
+      return &next.threads[Highest(next.runnable)];
+    }
+  }
+  return nullptr;
+}
+
+Thread* NextRandomly() {
+  Cluster& cluster = m.cluster;
+  const uint32_t first = cluster.size == 1 ? 0 : RandomBelow(cluster.size);
+  for (uint32_t i = 0; i < cluster.size; ++i) {
+    Block& block = cluster.blocks[(first + i) % cluster.size];
+    if (block.runnable_warps == 0) continue;
+    const Warp& warp = block.warps[Any(block.runnable_warps)];
+    return &warp.threads[Any(warp.runnable)];
+  }
+  return nullptr;
+}
+
+// Null when nobody can run, and nothing is under way that could change it.
+Thread* Next(const Thread* from) {
+  for (;;) {
+    Thread* next = nullptr;
+    switch (m.schedule) {
+      case Schedule::kForward: next = NextForward(from); break;
+      case Schedule::kBackward: next = NextBackward(from); break;
+      case Schedule::kRandom:
+        if (!m.cluster.later.empty() && RandomBelow(8) == 0) LandOne(RandomBelow(static_cast<uint32_t>(m.cluster.later.size())));
+        next = NextRandomly();
+        break;
+    }
+    if (next != nullptr || m.cluster.later.empty()) return next;
+    const auto pending = static_cast<uint32_t>(m.cluster.later.size());
+    LandOne(m.schedule == Schedule::kForward ? 0 : m.schedule == Schedule::kBackward ? pending - 1 : RandomBelow(pending));
+  }
+}
+
+// Of "... [with Args = lanes::cuda::NormArgs]" what is in the brackets.
+std::string KernelName() {
+  std::string name = m.kernel->name;
+  const size_t begin = name.find("Args = ");
+  if (begin == std::string::npos) return name;
+  name = name.substr(begin + 7);
+  return "kernel of " + name.substr(0, name.find_last_of(']'));
+}
+
+std::string Position(const Thread& thread) {
+  char text[160];
+  const uint3 b = thread.block->index, t = thread.index;
+  snprintf(text, sizeof text, "block (%u, %u, %u) thread (%u, %u, %u)", b.x, b.y, b.z, t.x, t.y, t.z);
+  return text;
+}
+
+// Whether threads that are left wait for something that cannot come. Says who, in runs of threads that wait for the same.
+[[noreturn]] void Deadlock() {
+  std::string& text = m.report;  // this stack will never be left in order: nothing on it may own memory
+  text = "deadlock: no thread can run\n";
+  int lines = 0;
+  for (uint32_t rank = 0; rank < m.cluster.size; ++rank) {
+    Block& block = m.cluster.blocks[rank];
+    const uint32_t threads = current_block.x * current_block.y * current_block.z;
+    for (uint32_t i = 0; i < threads && lines < 40;) {
+      auto state = [&](uint32_t t) -> const char* {
+        const Thread& thread = block.threads[t];
+        if ((thread.warp->live >> thread.lane & 1) == 0) return "has ended";
+        return thread.waits_for;
+      };
+      uint32_t end = i + 1;
+      while (end < threads && state(end) == state(i) && block.threads[end].waits_at == block.threads[i].waits_at) ++end;
+      text += "  " + Position(block.threads[i]) + (end - i > 1 ? " and the next " + std::to_string(end - i - 1) : "") + ": ";
+      text += block.threads[i].waits_for == state(i) ? std::string("waits for ") + state(i) : state(i);
+      text += '\n';
+      ++lines;
+      i = end;
+    }
+  }
+  Fault("%s", text.c_str());
+}
+
+// Takes a thread off those that can run.
+void Leave(Thread& self) {
+  Warp& warp = *self.warp;
+  warp.runnable &= ~(1u << self.lane);
+  if (warp.runnable == 0) self.block->runnable_warps &= ~(1u << warp.index);
+}
+
+void Wake(Thread& thread) {
+  thread.warp->runnable |= 1u << thread.lane;
+  thread.block->runnable_warps |= 1u << thread.warp->index;
+}
+
+// Lets others run until the current thread, which was taken off the runnable ones, is chosen again.
+void Wait(const char* what) {
+  Thread* self = current;
+  self->waits_for = what;
+  Thread* next = Next(self);
+  if (next == nullptr) Deadlock();
+  if (next == self) return;
+  current = next;
+  if (next->stack == nullptr) next->stack = TakeStack();
+  SwitchStack(*self->stack, *next->stack);
+}
+
+void CompleteBarrier(Block& block, Barrier& barrier) {
+  for (uint32_t warps = barrier.warps; warps != 0; warps &= warps - 1) {
+    const uint32_t w = Lowest(warps);
+    block.warps[w].runnable |= barrier.waiting[w];
+    block.runnable_warps |= 1u << w;
+    barrier.waiting[w] = 0;
+  }
+  barrier.result_count = barrier.count;
+  barrier.result_all = barrier.count == static_cast<int>(barrier.arrived);
+  barrier.warps = barrier.arrived = 0;
+  barrier.count = 0;
+  barrier.in_use = false;
+}
+
+bool Arrive(uint32_t id, uint32_t expected, int predicate, const char* name) {
+  if (id >= kBarriers) Fault("%s: barrier %u of %u", name, id, kBarriers);
+  if (expected % 32 != 0) Fault("%s: %u threads, which is no multiple of 32", name, expected);
+  Block& block = *current->block;
+  Barrier& barrier = block.barriers[id];
+  if (barrier.in_use && barrier.expected != expected) {
+    Fault("%s: barrier %u expects %u threads here and %u elsewhere", name, id, expected, barrier.expected);
+  }
+  barrier.in_use = true;
+  barrier.expected = expected;
+  barrier.count += predicate != 0;
+  ++barrier.arrived;
+  return barrier.arrived == (expected == 0 ? block.live : expected);
+}
+
+void CompleteCluster(Cluster& cluster) {
+  cluster.arrived = 0;
+  ++cluster.phase;
+  Notify(&cluster.phase);
+}
+
+void EndThread() {
+  Thread& self = *current;
+  Block& block = *self.block;
+  Warp& warp = *self.warp;
+  Leave(self);
+  warp.live &= ~(1u << self.lane);
+  --block.live;
+  --m.cluster.live;
+  if (self.landed < self.copies.size() || !self.copies.empty()) {
+    self.copies.clear();  // what nobody waited for never lands
+    self.landed = 0;
+  }
+  for (Barrier& barrier : block.barriers) {
+    if (barrier.in_use && barrier.expected == 0 && barrier.arrived == block.live && block.live > 0) CompleteBarrier(block, barrier);
+  }
+  if (m.cluster.arrived > 0 && m.cluster.arrived == m.cluster.live) CompleteCluster(m.cluster);
+}
+
+}  // namespace
+
+// What every stack runs: threads, one after the other while they come to their end, so that a kernel without barriers needs one stack.
+extern "C" __attribute__((used, visibility("hidden"), no_sanitize("address"))) void lanes_emulation_stack_main() {
+#ifdef LANES_ASAN
+  __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
+#endif
+  for (;;) {
+    m.kernel->call(m.kernel->function, m.args);
+    EndThread();
+    Thread* self = current;
+    Stack* stack = self->stack;
+    self->stack = nullptr;
+    Thread* next = Next(self);
+    if (next == nullptr) {
+      if (m.cluster.live > 0) Deadlock();
+      m.free.push_back(stack);
+      SwitchStack(*stack, m.host);
+      continue;
+    }
+    current = next;
+    if (next->stack == nullptr) {
+      next->stack = stack;
+      continue;
+    }
+    m.free.push_back(stack);
+    SwitchStack(*stack, *next->stack);
+  }
+}
+
+void Fault(const char* format, ...) {
+  va_list list;
+  va_start(list, format);
+  char text[8192];
+  vsnprintf(text, sizeof text, format, list);
+  va_end(list);
+  m.fault = std::string("emulated CUDA: ") + KernelName() + ", " + Position(*current) + ": " + text;
+  fprintf(stderr, "%s\n", m.fault.c_str());
+  m.failed = true;
+  Stack lost;
+  SwitchStack(lost, m.host);
+  __builtin_unreachable();
+}
+
+void WarpMeet(const Instruction& instruction, uint32_t mask, void* args) {
+  Thread& self = *current;
+  Warp& warp = *self.warp;
+  const uint32_t lane = self.lane;
+  const uint32_t bit = 1u << lane;
+  warp.instruction[lane] = &instruction;
+  warp.mask[lane] = mask;
+  warp.args[lane] = args;
+  warp.meeting |= bit;
+  if ((mask & bit) == 0) Fault("%s: the mask %08x does not name lane %u, which calls", instruction.name, mask, lane);
+  if ((warp.meeting & mask) != mask) {
+    Leave(self);
+    Wait(instruction.name);
+    return;
+  }
+  for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+    const uint32_t other = Lowest(rest);
+    if (warp.instruction[other] != &instruction || warp.mask[other] != mask) {
+      Fault("divergence: lane %u is at %s with mask %08x while lane %u is at %s with mask %08x", lane, instruction.name, mask, other,
+            warp.instruction[other]->name, warp.mask[other]);
+    }
+  }
+  instruction.run(warp.args, mask);
+  warp.meeting &= ~mask;
+  warp.runnable |= mask;
+}
+
+int BarrierSync(uint32_t id, uint32_t expected, int predicate, Vote vote, const char* name) {
+  Thread& self = *current;
+  Barrier& barrier = self.block->barriers[id < kBarriers ? id : 0];
+  if (Arrive(id, expected, predicate, name)) {
+    CompleteBarrier(*self.block, barrier);
+  } else {
+    barrier.waiting[self.warp->index] |= 1u << self.lane;
+    barrier.warps |= 1u << self.warp->index;
+    Leave(self);
+    Wait(name);
+  }
+  return vote == Vote::kCount ? barrier.result_count : vote == Vote::kAll ? barrier.result_all : barrier.result_count != 0;
+}
+
+void BarrierArrive(uint32_t id, uint32_t expected) {
+  if (Arrive(id, expected, 0, "bar.arrive")) CompleteBarrier(*current->block, current->block->barriers[id]);
+}
+
+void ClusterArrive() {
+  current->cluster_phase = m.cluster.phase;
+  if (++m.cluster.arrived == m.cluster.live) CompleteCluster(m.cluster);
+}
+
+void ClusterWait() {
+  WaitUntil(&m.cluster.phase, "the cluster's barrier", [] { return current->cluster_phase != m.cluster.phase; });
+}
+
+void Park(const void* address, const char* what) {
+  Thread& self = *current;
+  self.waits_at = address;
+  m.cluster.parked.push_back(&self);
+  Leave(self);
+  Wait(what);
+}
+
+void Notify(const void* address) {
+  auto& parked = m.cluster.parked;
+  size_t kept = 0;
+  for (Thread* thread : parked) {
+    if (thread->waits_at != address) {
+      parked[kept++] = thread;
+      continue;
+    }
+    thread->waits_at = nullptr;
+    Wake(*thread);
+  }
+  parked.resize(kept);
+}
+
+void AddLater(const Later& later) { m.cluster.later.push_back(later); }
+
+bool Sometimes(uint32_t n) { return m.schedule == Schedule::kRandom && RandomBelow(n) == 0; }
+
+// ---- cp.async ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+void LandCopy(const CopyUnderWay& copy) {
+  memcpy(copy.to, copy.from, copy.read);
+  memset(copy.to + copy.read, 0, copy.bytes - copy.read);
+}
+
+void LandUntil(Thread& self, uint64_t group) {
+  while (self.landed < self.copies.size() && self.copies[self.landed].group < group) LandCopy(self.copies[self.landed++]);
+  if (self.landed == self.copies.size()) {
+    self.copies.clear();
+    self.landed = 0;
+  }
+}
+
+}  // namespace
+
+void CopyAsync(void* shared, const void* global, uint32_t bytes, uint32_t read) {
+  CheckShared(shared, bytes, bytes, "cp.async");
+  if (read != 0 && reinterpret_cast<uintptr_t>(global) % bytes != 0) {
+    Fault("cp.async: the global address %p is not aligned to %u bytes", global, bytes);
+  }
+  Thread& self = *current;
+  const CopyUnderWay copy = {static_cast<unsigned char*>(shared), static_cast<const unsigned char*>(global), bytes, read, self.group};
+  if (Sometimes(4)) {
+    LandCopy(copy);
+    return;
+  }
+  if (self.landed > 256) {
+    self.copies.erase(self.copies.begin(), self.copies.begin() + static_cast<ptrdiff_t>(self.landed));
+    self.landed = 0;
+  }
+  self.copies.push_back(copy);
+}
+
+void CopyAsyncCommitGroup() { ++current->group; }
+
+void CopyAsyncWaitGroup(uint32_t pending) {
+  Thread& self = *current;
+  if (self.group > pending) LandUntil(self, self.group - pending);
+}
+
+// ---- Shared memory -----------------------------------------------------------------------------------------------
+
+uint32_t SharedAddressOf(const void* shared) {
+  const auto offset = static_cast<uint64_t>(static_cast<const unsigned char*>(shared) - m.arena);
+  const uint64_t within = offset % kSharedWindow;
+  if (offset >= static_cast<uint64_t>(m.cluster.size) * kSharedWindow || within < kSharedStart ||
+      within > kSharedStart + m.cluster.shared_bytes) {
+    Fault("%p is not in shared memory", shared);
+  }
+  return static_cast<uint32_t>(offset);
+}
+
+void* SharedPointer(uint32_t address, uint32_t bytes, uint32_t alignment) {
+  void* shared = m.arena + address;
+  CheckShared(shared, bytes, alignment, "a shared address");
+  return shared;
+}
+
+void CheckShared(const void* shared, uint32_t bytes, uint32_t alignment, const char* what) {
+  const auto offset = static_cast<uint64_t>(static_cast<const unsigned char*>(shared) - m.arena);
+  const uint64_t within = offset % kSharedWindow;
+  if (offset >= static_cast<uint64_t>(m.cluster.size) * kSharedWindow || within < kSharedStart ||
+      within + bytes > kSharedStart + m.cluster.shared_bytes) {
+    Fault("%s: %u bytes at offset %lld are not inside the block's %u bytes of shared memory", what, bytes,
+          static_cast<long long>(static_cast<const unsigned char*>(shared) - current->block->shared), m.cluster.shared_bytes);
+  }
+  if (offset % alignment != 0) {
+    Fault("%s: offset %llu of shared memory is not aligned to %u bytes", what, static_cast<unsigned long long>(within - kSharedStart),
+          alignment);
+  }
+}
+
+// ---- A kernel ----------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Describes the threads of `blocks` blocks of the launch's shape; most launches find them so already.
+void Shape(dim3 block, uint32_t blocks) {
+  if (m.threads != nullptr && m.shape.x == block.x && m.shape.y == block.y && m.shape.z == block.z && blocks <= m.shape_blocks) return;
+  if (blocks > m.block_capacity) {
+    m.threads = std::make_unique<Thread[]>(static_cast<size_t>(blocks) * kMaxThreads);
+    m.warps = std::make_unique<Warp[]>(static_cast<size_t>(blocks) * (kMaxThreads / 32));
+    m.blocks = std::make_unique<Block[]>(blocks);
+    m.block_capacity = blocks;
+  }
+  m.shape = block;
+  m.shape_blocks = m.block_capacity;
+  const uint32_t count = block.x * block.y * block.z;
+  for (uint32_t b = 0; b < m.block_capacity; ++b) {
+    Block& bl = m.blocks[b];
+    bl.cluster = &m.cluster;
+    bl.rank = b;
+    bl.threads = &m.threads[static_cast<size_t>(b) * kMaxThreads];
+    bl.warps = &m.warps[static_cast<size_t>(b) * (kMaxThreads / 32)];
+    bl.warp_count = (count + 31) / 32;
+    bl.shared = m.arena + static_cast<size_t>(b) * kSharedWindow + kSharedStart;
+    for (uint32_t i = 0; i < count; ++i) {
+      Thread& thread = bl.threads[i];
+      thread.index = {i % block.x, i / block.x % block.y, i / (block.x * block.y)};
+      thread.lane = i % 32;
+      thread.warp = &bl.warps[i / 32];
+      thread.block = &bl;
+    }
+    for (uint32_t w = 0; w < bl.warp_count; ++w) {
+      bl.warps[w].threads = &bl.threads[w * 32];
+      bl.warps[w].block = &bl;
+      bl.warps[w].index = w;
+    }
+  }
+}
+
+size_t RedzoneBytes(uint32_t shared_bytes) { return (shared_bytes + 15) / 16 * 16 - shared_bytes + kRedzone; }
+
+void SetRedzones(uint32_t blocks, uint32_t shared_bytes) {
+  for (uint32_t b = 0; b < blocks; ++b) {
+    unsigned char* shared = m.blocks[b].shared;
+#ifdef LANES_ASAN
+    __asan_unpoison_memory_region(shared - kSharedStart, kSharedWindow);
+#endif
+    memset(shared - kSharedStart, kRedzoneByte, kSharedStart);
+    memset(shared + shared_bytes, kRedzoneByte, RedzoneBytes(shared_bytes));
+#ifdef LANES_ASAN
+    __asan_poison_memory_region(shared - kSharedStart, kSharedStart);
+    __asan_poison_memory_region(shared + shared_bytes, kSharedWindow - kSharedStart - shared_bytes);
+#endif
+  }
+}
+
+__attribute__((no_sanitize("address"))) bool Untouched(const unsigned char* bytes, size_t count) {
+  uint64_t expected;
+  memset(&expected, kRedzoneByte, sizeof expected);
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    uint64_t v;
+    __builtin_memcpy(&v, bytes + i, 8);
+    if (v != expected) return false;
+  }
+  for (; i < count; ++i) {
+    if (bytes[i] != kRedzoneByte) return false;
+  }
+  return true;
+}
+
+void StartCluster(const LaunchConfig& config, uint64_t number) {
+  Cluster& cluster = m.cluster;
+  const uint32_t count = config.block.x * config.block.y * config.block.z;
+  cluster.live = count * config.cluster;
+  cluster.arrived = 0;
+  cluster.phase = 0;
+  cluster.parked.clear();
+  cluster.later.clear();
+  const uint64_t first = number * config.cluster;
+  for (uint32_t b = 0; b < config.cluster; ++b) {
+    Block& block = m.blocks[b];
+    const uint64_t linear = first + b;
+    block.index = {static_cast<unsigned>(linear % config.grid.x), static_cast<unsigned>(linear / config.grid.x % config.grid.y),
+                   static_cast<unsigned>(linear / config.grid.x / config.grid.y)};
+    block.live = count;
+    block.runnable_warps = ~0u >> (32 - block.warp_count);
+    for (uint32_t w = 0; w < block.warp_count; ++w) {
+      Warp& warp = block.warps[w];
+      const uint32_t lanes = std::min(count - w * 32, 32u);
+      warp.live = warp.runnable = ~0u >> (32 - lanes);
+      warp.meeting = 0;
+    }
+    for (Barrier& barrier : block.barriers) {
+      if (barrier.in_use) barrier = Barrier();
+    }
+    memset(block.shared, 0xFF, config.shared_bytes);
+  }
+}
+
+// After a fault, threads are in the middle of their stacks.
+void Recover() {
+  m.free.clear();
+  for (auto& stack : m.stacks) {
+    Prepare(*stack);
+    m.free.push_back(stack.get());
+  }
+  for (uint32_t b = 0; b < m.block_capacity; ++b) {
+    for (Barrier& barrier : m.blocks[b].barriers) barrier = Barrier();
+    for (uint32_t i = 0; i < kMaxThreads; ++i) {
+      Thread& thread = m.blocks[b].threads[i];
+      thread.stack = nullptr;
+      thread.waits_at = nullptr;
+      thread.copies.clear();
+      thread.landed = 0;
+    }
+  }
+}
+
+// The sanitizer wants to know the stack that it goes back to.
+void FindHostStack() {
+#ifdef LANES_ASAN
+  static thread_local unsigned char* bottom = nullptr;
+  static thread_local size_t bytes = 0;
+  if (bottom == nullptr) {
+    pthread_attr_t attributes;
+    void* address = nullptr;
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getstack(&attributes, &address, &bytes);
+    pthread_attr_destroy(&attributes);
+    bottom = static_cast<unsigned char*>(address);
+  }
+  m.host.bottom = bottom;
+  m.host.bytes = bytes;
+#endif
+}
+
+bool RunCluster(const LaunchConfig& config, uint64_t number) {
+  StartCluster(config, number);
+  Thread* first = &m.blocks[0].threads[0];
+  if (m.schedule == Schedule::kBackward) {
+    Block& last = m.blocks[config.cluster - 1];
+    first = &last.threads[config.block.x * config.block.y * config.block.z - 1];
+  } else if (m.schedule == Schedule::kRandom) {
+    first = NextRandomly();
+  }
+  first->stack = TakeStack();
+  current = first;
+  SwitchStack(m.host, *first->stack);
+  if (m.failed) return false;
+  while (!m.cluster.later.empty()) LandOne(0);
+  for (uint32_t b = 0; b < config.cluster; ++b) {
+    Block& block = m.blocks[b];
+    const bool in_front = Untouched(block.shared - kSharedStart, kSharedStart);
+    if (in_front && Untouched(block.shared + config.shared_bytes, RedzoneBytes(config.shared_bytes))) continue;
+    m.fault = std::string("emulated CUDA: ") + KernelName() + ": a block wrote " + (in_front ? "behind" : "in front of") + " its " +
+              std::to_string(config.shared_bytes) + " bytes of shared memory";
+    fprintf(stderr, "%s\n", m.fault.c_str());
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool RunKernel(const KernelRef& kernel, const LaunchConfig& config, const void* args) {
+  if (m.arena == nullptr) {
+    void* memory = mmap(nullptr, static_cast<size_t>(kMaxCluster) * kSharedWindow, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    m.arena = static_cast<unsigned char*>(memory);
+  }
+  Shape(config.block, config.cluster);
+  m.kernel = &kernel;
+  m.args = args;
+  m.failed = false;
+  m.cluster.blocks = m.blocks.get();
+  m.cluster.size = config.cluster;
+  m.cluster.shared_bytes = config.shared_bytes;
+  FindHostStack();
+  current_grid = config.grid;
+  current_block = config.block;
+  SetRedzones(config.cluster, config.shared_bytes);
+  const uint64_t clusters = static_cast<uint64_t>(config.grid.x) * config.grid.y * config.grid.z / config.cluster;
+  const uint64_t rotation = m.schedule == Schedule::kRandom ? NextRandom() % clusters : 0;
+  for (uint64_t i = 0; i < clusters; ++i) {
+    const uint64_t number = m.schedule == Schedule::kBackward ? clusters - 1 - i : (i + rotation) % clusters;
+    if (!RunCluster(config, number)) {
+      Recover();
+      return false;
+    }
+  }
+  return true;
+}
+
+void SetSchedule(Schedule schedule, uint64_t seed) {
+  m.schedule = schedule;
+  m.random = seed * 0x9E3779B97F4A7C15u + 1;
+}
+Schedule CurrentSchedule() { return m.schedule; }
+const std::string& LastFault() { return m.fault; }
+
+}  // namespace lanes::cuda::emulation
