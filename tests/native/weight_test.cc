@@ -54,7 +54,7 @@ int32_t PackPart(lanes_runtime* runtime, lanes_weight* weight, const std::vector
 // Every element stands where ops/weight.h says, and the padding is zero.
 void CheckContents(const lanes_weight* weight, const std::vector<float>& expected, const std::string& what) {
   const lanes::WeightView& w = weight->view;
-  std::vector<char> lanes::WeightBytes(weight->view.rows, weight->view.cols, weight->view.dtype, false), 1);
+  std::vector<char> untouched(lanes::WeightBytes(w.rows, w.cols, w.dtype, false), 1);
   for (int64_t r = 0; r < w.rows; ++r) {
     for (int64_t c = 0; c < w.cols; ++c) {
       const int64_t index = lanes::reference::WeightIndex(w, r, c);
