@@ -24,5 +24,6 @@ public final class LoaderMain {
     Loader.getLoadedLibraries().forEach(libraries::setProperty);
     System.out.println("loaded " + lanes.lanes_version().getString() + " from " + libraries.getProperty("lanes") + " and "
         + libraries.getProperty("jnilanes"));
+    System.out.println("origin: " + NativeLibrary.origin());
   }
 }

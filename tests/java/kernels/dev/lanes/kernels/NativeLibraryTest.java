@@ -131,6 +131,50 @@ class NativeLibraryTest {
     assertThat(output).as("the version is filled in").doesNotContain("${").contains("again: true");
   }
 
+  private static Path cudaJar(Path folder, byte[] library) throws IOException {
+    Path jar = folder.resolve("lanes-kernels-" + PLATFORM + "-cuda.jar");
+    try (JarOutputStream out = new JarOutputStream(Files.newOutputStream(jar))) {
+      out.putNextEntry(new JarEntry("dev/lanes/kernels/" + PLATFORM + "-cuda/" + System.mapLibraryName("lanes")));
+      out.write(library);
+    }
+    return jar;
+  }
+
+  /** The library with something behind its last section, which is ignored. */
+  private static byte[] otherLibrary() throws IOException {
+    byte[] content = Files.readAllBytes(classes.resolve(FOLDER + System.mapLibraryName("lanes")));
+    return Arrays.copyOf(content, content.length + 16);
+  }
+
+  @Test
+  void theLibraryWithGpuKernelsIsPreferred(@TempDir Path cache, @TempDir Path folder) throws Exception {
+    String without = run(cache, List.of(plain, natives));
+    assertThat(without).contains("origin: " + PLATFORM + System.lineSeparator());
+    String with = run(cache, List.of(plain, natives, cudaJar(folder, otherLibrary())));
+    assertThat(with).startsWith("loaded ").contains("origin: " + PLATFORM + "-cuda" + System.lineSeparator());
+    assertThat(with.lines().findFirst()).as("another file").isNotEqualTo(without.lines().findFirst());
+  }
+
+  @Test
+  void thePlainLibraryTakesItsPlaceAndSaysWhy(@TempDir Path cache, @TempDir Path folder) throws Exception {
+    byte[] damaged = "not a library".repeat(99).getBytes(StandardCharsets.UTF_8);
+    assertThat(run(cache, List.of(plain, natives, cudaJar(folder, damaged))))
+        .contains("loaded ", "origin: " + PLATFORM + "; " + PLATFORM + "-cuda cannot be loaded: /", "invalid ELF header");
+    assertThat(run(cache, List.of(plain, cudaJar(folder, otherLibrary())))).as("a library without a binding")
+        .contains("refused: no native library for " + PLATFORM);
+  }
+
+  @Test
+  void aLibraryIsNamedByAProperty(@TempDir Path cache, @TempDir Path folder) throws Exception {
+    Path library = Files.write(folder.resolve(System.mapLibraryName("lanes")), otherLibrary());
+    for (Path named : List.of(library, folder)) {
+      assertThat(run(cache, List.of(plain, natives), "-Ddev.lanes.kernels.library=" + named)).startsWith("loaded ")
+          .contains(" from " + library.toRealPath() + " and " + cache.toRealPath(), "origin: " + library);
+    }
+    assertThat(run(cache, List.of(plain, natives), "-Ddev.lanes.kernels.library=" + folder.resolve("none")))
+        .contains("refused: the system property dev.lanes.kernels.library is \"" + folder.resolve("none"), "there is no file");
+  }
+
   @Test
   void anUnknownPlatformIsNamed(@TempDir Path cache) throws Exception {
     assertThat(run(cache, List.of(plain, natives), "-Dorg.bytedeco.javacpp.platform=plan9-mips"))
