@@ -10,6 +10,7 @@ import dev.lanes.context.ContextPolicy;
 import dev.lanes.engine.EngineFixture.Ask;
 import dev.lanes.engine.EngineFixture.Setup;
 import dev.lanes.engine.GenerationOutcome.End;
+import dev.lanes.error.DeviceFailedException;
 import dev.lanes.error.GenerationFailedException;
 import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.model.StepBatch;
@@ -227,6 +228,33 @@ class EngineFailureTest {
       assertThat(beside.bits()).isEqualTo(alone);
       assertThat(fixture.freePages()).isEqualTo(PAGES);
     }
+  }
+
+  /** Whoever runs, waits or asks afterwards hears of it, and all pages are back. */
+  @Test
+  void failedDeviceEndsTheEngine() throws Exception {
+    Gate gate = new Gate();
+    AtomicReference<RuntimeException> next = new AtomicReference<>();
+    EngineFixture fixture = new EngineFixture(directory, setup().withMaxBatch(2).withStep(step -> gate.apply(batch -> {
+      if (next.get() != null) {
+        throw next.get();
+      }
+      return step.forward(batch);
+    })));
+    List<Collector> all = IntStream.range(0, 5).mapToObj(i -> fixture.start(Ask.of(prompt(20), 400))).toList();
+    CompletableFuture<Void> forward = fixture.engine.forward(new ForwardRequest(prompt(5), new float[5][300], null, null));
+    gate.awaitStep();
+    gate.letStep();
+    gate.awaitStep();
+    next.set(new DeviceFailedException("planted"));
+    gate.letStep();
+    for (Collector one : all) {
+      assertThatThrownBy(one::await).cause().isInstanceOf(DeviceFailedException.class).hasMessage("planted");
+    }
+    assertThatThrownBy(forward::get).cause().isInstanceOf(DeviceFailedException.class).hasMessage("planted");
+    assertThatThrownBy(() -> fixture.start(Ask.of(prompt(2), 1))).isInstanceOf(DeviceFailedException.class).hasMessage("planted");
+    assertThat(fixture.freePages()).isEqualTo(PAGES);
+    fixture.close();
   }
 
   @Test

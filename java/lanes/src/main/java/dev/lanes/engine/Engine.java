@@ -3,7 +3,7 @@ package dev.lanes.engine;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.ProfiledBackend;
 import dev.lanes.cache.KvCache;
-import dev.lanes.error.GenerationFailedException;
+import dev.lanes.error.DeviceFailedException;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -12,7 +12,8 @@ import java.util.concurrent.atomic.AtomicInteger;
 
 /**
  * Runs requests of any number of threads through one model: a thread of its own puts them into one ragged batch a step. Requests fail
- * by themselves; when a step as a whole fails, those that took part in it do. Does not own model and cache.
+ * by themselves; when a step as a whole fails, those that took part in it do; when the device fails, all do, and the engine takes no more
+ * requests. Does not own model and cache.
  */
 public final class Engine implements AutoCloseable {
   private static final AtomicInteger NUMBER = new AtomicInteger();
@@ -69,6 +70,7 @@ public final class Engine implements AutoCloseable {
    * Queues a generation.
    *
    * @throws dev.lanes.error.InsufficientMemoryException if the cache could never hold it
+   * @throws DeviceFailedException if the device that the model runs on has failed
    * @throws IllegalStateException if the engine is closed
    */
   public Ticket generate(GenerationRequest request, GenerationListener listener) {
@@ -88,6 +90,7 @@ public final class Engine implements AutoCloseable {
    * engine is closed before.
    *
    * @throws dev.lanes.error.InsufficientMemoryException if the cache could never hold it
+   * @throws DeviceFailedException if the device that the model runs on has failed
    * @throws IllegalStateException if the engine is closed
    */
   public CompletableFuture<Void> forward(ForwardRequest request) {
@@ -110,7 +113,7 @@ public final class Engine implements AutoCloseable {
 
   private void requireOpen() {
     if (state == State.FAILED) {
-      throw new GenerationFailedException("the engine has stopped after a failure: " + failure, failure);
+      throw Failures.stopped(failure);
     }
     if (state == State.CLOSED) {
       throw new IllegalStateException("the model is closed");
@@ -179,8 +182,7 @@ public final class Engine implements AutoCloseable {
           scheduler.add(sequence);
         }
       }
-      scheduler.dropAll(failure == null ? Sequence::tellCancelled : sequence -> sequence.tellFailed(
-          new GenerationFailedException("the engine has stopped after a failure: " + failure, failure)));
+      scheduler.dropAll(failure == null ? Sequence::tellCancelled : sequence -> sequence.tellFailed(Failures.stopped(failure)));
     }
   }
 
@@ -221,6 +223,9 @@ public final class Engine implements AutoCloseable {
         scheduler.remove(ended);
         ended.tellEnded();
       }
+    } catch (DeviceFailedException e) {
+      // Nothing will run there any more: the engine ends.
+      throw e;
     } catch (Throwable t) {
       // Nobody can say whose fault it was: all that took part fail, the others go on.
       for (Slice slice : slices) {
