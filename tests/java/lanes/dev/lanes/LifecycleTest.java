@@ -27,7 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Closing a model, at any time and from any thread; whatever happens, its native memory is back afterwards. */
 @Timeout(180)
@@ -61,7 +61,7 @@ class LifecycleTest {
   /** Of both kinds of backend; the counts are those of the process. */
   private static long liveBytes() {
     long live = 0;
-    for (BackendOptions.Device device : new BackendOptions.Device[] {BackendOptions.Device.CPU, BackendOptions.Device.REFERENCE}) {
+    for (BackendOptions.Device device : TestDevices.backends()) {
       try (Backend backend = Backends.open(BackendOptions.defaults().withDevice(device).withThreads(1))) {
         live += backend.memory().liveTotal();
       }
@@ -74,7 +74,7 @@ class LifecycleTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#devices")
   void everyMethodRefusesAClosedModel(Device device) {
     LanguageModel model = load(device);
     assertThat(liveBytes()).isGreaterThan(before);
@@ -95,7 +95,7 @@ class LifecycleTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#devices")
   void closingEndsWhatRuns(Device device) throws Exception {
     LanguageModel model = load(device);
     GenerationStream stream = model.stream("Hello", ENDLESS);
@@ -117,7 +117,7 @@ class LifecycleTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#devices")
   void manyThreadsUseAModelWhileOneClosesIt(Device device) throws Exception {
     ExecutorService threads = Executors.newFixedThreadPool(8);
     try {
@@ -201,7 +201,7 @@ class LifecycleTest {
     int failed = 0;
     for (long nth = 1; nth < 1_000; nth++) {
       lanes.lanes_fail_allocation(nth);
-      try (LanguageModel model = load(Device.CPU)) {
+      try (LanguageModel model = load(TestDevices.best())) {
         assertThat(model.info().memory().totalBytes()).isPositive();
         break;
       } catch (InsufficientMemoryException e) {
@@ -212,7 +212,7 @@ class LifecycleTest {
       }
     }
     assertThat(failed).as("allocations that loading makes").isBetween(20, 900);
-    try (LanguageModel model = load(Device.CPU)) {
+    try (LanguageModel model = load(TestDevices.best())) {
       assertThat(model.generate("Hello", TEN).outputIds()).hasSize(10);
     }
   }
@@ -221,7 +221,7 @@ class LifecycleTest {
   @Test
   void allocationMayFailWhileGenerating() {
     GenerationOptions sinks = TEN.toBuilder().contextPolicy(ContextPolicy.attentionSinks(2, 20)).build();
-    try (LanguageModel model = load(Device.CPU)) {
+    try (LanguageModel model = load(TestDevices.best())) {
       lanes.lanes_fail_allocation(1);
       assertThatThrownBy(() -> model.generate("Hello", sinks)).isInstanceOf(InsufficientMemoryException.class);
       lanes.lanes_fail_allocation(0);

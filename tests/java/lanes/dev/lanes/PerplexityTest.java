@@ -25,7 +25,7 @@ class PerplexityTest {
     Path directory = folder.resolve("tiny");
     TinyCheckpoint.llama(directory, 11);
     TinyCheckpoint.addByteTokenizer(directory);
-    return Lanes.load(directory, options.device(Device.CPU).build());
+    return Lanes.load(directory, options.device(TestDevices.best()).build());
   }
 
   private static double negativeLogLikelihood(float[] logits, int token) {
@@ -175,7 +175,7 @@ class PerplexityTest {
   @ValueSource(strings = {"stories15M", "stories260K", "minimind2-small"})
   void agreesWithTheRecordedLogits(String name) {
     Path directory = Shared.model(name);
-    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(Device.CPU).cacheTokens(1024).build())) {
+    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(TestDevices.best()).cacheTokens(1024).build())) {
       for (int i = 0; i < 3; i++) {
         int[] ids = Shared.ids(directory, i + ".prompt_ids");
         float[] logits = Shared.floats(directory, i + ".logits");

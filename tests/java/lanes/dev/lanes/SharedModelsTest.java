@@ -15,6 +15,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Trained models end to end, against what other implementations gave for them. */
@@ -24,9 +25,9 @@ class SharedModelsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#devices")
   void storiesFromTheBeginningOfSequence(Device device) throws Exception {
-    for (String name : device == Device.CPU ? List.of("stories15M", "stories260K") : List.of("stories260K")) {
+    for (String name : device != Device.REFERENCE ? List.of("stories15M", "stories260K") : List.of("stories260K")) {
       Path directory = Shared.model(name);
       String expected = Files.readString(directory.resolve("expected-greedy.txt"));
       // The program that wrote the file ends it with a line about its speed.
@@ -45,7 +46,7 @@ class SharedModelsTest {
   @ValueSource(strings = {"stories15M", "stories260K", "minimind2-small"})
   void promptsAndGreedyIds(String name) {
     Path directory = Shared.model(name);
-    try (LanguageModel model = load(directory, Device.CPU)) {
+    try (LanguageModel model = load(directory, TestDevices.best())) {
       for (int i = 0; i < 3; i++) {
         int[] expected = Shared.ids(directory, i + ".greedy_ids");
         int[] prompt = Shared.ids(directory, i + ".prompt_ids");
@@ -65,7 +66,7 @@ class SharedModelsTest {
   @ValueSource(strings = {"stories15M", "stories260K", "minimind2-small"})
   void logitsOfEveryPosition(String name) {
     Path directory = Shared.model(name);
-    try (LanguageModel model = load(directory, Device.CPU)) {
+    try (LanguageModel model = load(directory, TestDevices.best())) {
       float[][] logits = model.logits(Shared.ids(directory, "0.prompt_ids"));
       float[] expected = Shared.floats(directory, "0.logits");
       int at = 0;
@@ -81,7 +82,7 @@ class SharedModelsTest {
   @Test
   void outputContinuesThePromptsText() {
     Path directory = Shared.model("stories15M");
-    try (LanguageModel model = load(directory, Device.CPU)) {
+    try (LanguageModel model = load(directory, TestDevices.best())) {
       Generation generation =
           model.generate("The little dog ran to the park and", GenerationOptions.builder().maxTokens(7).build());
       assertThat(generation.text()).isEqualTo(" saw a big, red ball.");
@@ -89,7 +90,7 @@ class SharedModelsTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#devices")
   void capitalOfChina(Device device) {
     Path directory = Shared.model("minimind2-small");
     List<ChatMessage> messages =
@@ -114,7 +115,7 @@ class SharedModelsTest {
   void randomModelsOnIdsAlone(String name) {
     Path directory = Shared.model("random/" + name);
     // The recorded outputs are those of a model that was cast to bfloat16 as a whole, rotary frequencies included.
-    LoadOptions options = LoadOptions.builder().device(Device.CPU).ropeType(DType.BF16).cacheTokens(4096).build();
+    LoadOptions options = LoadOptions.builder().device(TestDevices.best()).ropeType(DType.BF16).cacheTokens(4096).build();
     try (LanguageModel model = Lanes.load(directory, options)) {
       assertThat(model.tokenizer()).isEmpty();
       for (int i = 0; i < 3; i++) {
@@ -129,7 +130,7 @@ class SharedModelsTest {
   @Test
   void encoderGivesItsHiddenStates() {
     Path directory = Shared.model("random/bert");
-    try (LanguageModel model = load(directory, Device.CPU)) {
+    try (LanguageModel model = load(directory, TestDevices.best())) {
       for (int i = 0; i < 3; i++) {
         float[] expected = Shared.floats(directory, i + ".last_hidden");
         int at = 0;
@@ -149,7 +150,7 @@ class SharedModelsTest {
     JsonNode items = new ObjectMapper().readTree(directory.resolve("reference_ort_fp32.json").toFile()).get("items");
     List<String> texts = new ArrayList<>();
     items.forEach(item -> texts.add(item.get("text").asText()));
-    try (LanguageModel model = load(directory, Device.CPU)) {
+    try (LanguageModel model = load(directory, TestDevices.best())) {
       List<float[]> together = model.embed(texts, EmbeddingOptions.defaults());
       for (int i = 0; i < texts.size(); i++) {
         JsonNode item = items.get(i);
@@ -181,7 +182,7 @@ class SharedModelsTest {
     Path directory = Shared.model("stories260K");
     GenerationOptions options = GenerationOptions.builder().maxTokens(20).temperature(0.8).seed(3).build();
     String[] starts = {"Once upon a time", "Lily", "The little dog ran to the park and", "One day, a big"};
-    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(Device.CPU).prefixCache(false)
+    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(TestDevices.best()).prefixCache(false)
         .quantization(quantization).quantizeHead(quantization == Quantization.W8A8).build())) {
       List<int[]> alone = Arrays.stream(starts).map(start -> model.generate(start, options).outputIds()).toList();
       for (int size : new int[] {1, 2, 3, 8, 17, 64}) {

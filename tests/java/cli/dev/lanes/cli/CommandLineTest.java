@@ -28,11 +28,13 @@ class CommandLineTest {
   void infoListsBackendsAndKernels() {
     Result text = lanes("info");
     assertThat(text.exitCode()).isZero();
-    assertThat(text.out()).contains("backend", "reference (Java)", "attention", "linear", "LlamaForCausalLM");
+    assertThat(text.out()).contains("backend", "library", "cuda:0", "reference (Java)", "attention", "linear", "LlamaForCausalLM");
     Result json = lanes("info", "--json");
     assertThat(json.json().at("/chosen/available").asBoolean()).isTrue();
-    assertThat(json.json().at("/backends").findValuesAsText("name"))
-        .containsExactly("cpu avx512", "cpu avx2", "cpu neon", "cpu reference", "reference (Java)");
+    assertThat(json.json().at("/chosen/library").asText()).isNotEmpty();
+    assertThat(json.json().at("/chosen/availableBytes").asLong()).isPositive();
+    assertThat(json.json().at("/backends").findValuesAsText("name")).startsWith("cuda:0")
+        .endsWith("cpu avx512", "cpu avx2", "cpu neon", "cpu reference", "reference (Java)");
     assertThat(json.json().at("/architectures").toString()).contains("MixtralForCausalLM", "BertModel");
   }
 
@@ -46,7 +48,8 @@ class CommandLineTest {
       "quantize --model x", "quantize --out x", "quantize --model x --out y --smooth 2", "quantize --model x --out y --rounding up",
       "quantize --model x --out y --ignore re:(", "quantize --model x --out y --min-agreement 101",
       "bench nonsense", "bench model --shape 70b", "bench model --shape 15m --model x", "bench kernels --only (",
-      "generate --model x --prompt a --kv-dtype f16"})
+      "generate --model x --prompt a --kv-dtype f16", "generate --model x --prompt a --device gpu",
+      "generate --model x --prompt a --device cuda:x", "bench kernels --device cpu:1"})
   void wrongOptionsAreRefusedInOneOrTwoLines(String line) {
     Result result = lanes(line.isEmpty() ? new String[0] : line.split(" "));
     assertThat(result.exitCode()).as(result.err()).isEqualTo(ExitCode.USAGE);

@@ -52,7 +52,7 @@ class ModelCommandsTest {
     Result result = generate("--max-tokens", "5");
     assertThat(result.exitCode()).as(result.err()).isZero();
     assertThat(result.out().strip().split(" ")).hasSize(5);
-    assertThat(result.err()).contains("weights", "loaded in", "tokens/s", "stopped: length");
+    assertThat(result.err()).contains("weights", "loaded in", "tokens/s", "stopped: length").containsPattern("chose (cpu|cuda): ");
     assertThat(generate("--max-tokens", "5", "--quiet").err()).isEmpty();
   }
 

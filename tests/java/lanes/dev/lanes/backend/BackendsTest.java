@@ -41,9 +41,44 @@ class BackendsTest {
   @Test
   void automaticIsNativeWhereItCanBe() {
     try (Backend b = Backends.open(new BackendOptions(Device.AUTO, 0, Isa.AUTO))) {
-      assertThat(b.info().name()).isEqualTo("cpu");
-      assertThat(b.info().threads()).isPositive();
+      BackendInfo info = b.info();
+      assertThat(info.threads()).isPositive();
+      assertThat(info.library()).isNotEmpty();
+      assertThat(b.availableBytes()).isPositive();
+      if (info.isGpu()) {
+        assertThat(info.why()).startsWith("native kernels").contains(info.device().substring("cuda:0 ".length()));
+        assertThat(info.memory()).isEqualTo("memory of " + info.device());
+      } else {
+        assertThat(info.name()).isEqualTo("cpu");
+        assertThat(info.why()).startsWith("no CUDA device: ").contains("; native kernels");
+        assertThat(info.memory()).isEqualTo("memory");
+      }
     }
+  }
+
+  /** An objection to the GPU is the CPU's reason; nobody asks where there is no choice. */
+  @Test
+  void objectionsToAGpu() {
+    boolean gpu;
+    try (Backend b = Backends.open(new BackendOptions(Device.AUTO, 0, Isa.AUTO), found -> "planted")) {
+      assertThat(b.info().name()).isEqualTo("cpu");
+      gpu = b.info().why().startsWith("planted; native kernels");
+      assertThat(gpu || b.info().why().startsWith("no CUDA device: ")).as(b.info().why()).isTrue();
+    }
+    try (Backend b = Backends.open(new BackendOptions(Device.CPU, 0, Isa.AUTO), found -> "planted")) {
+      assertThat(b.info().why()).doesNotContain("planted");
+    }
+    if (gpu) {
+      assertThatThrownBy(() -> Backends.open(new BackendOptions(Device.AUTO, 0, Isa.AUTO), found -> {
+        throw new IllegalStateException("planted");
+      })).isInstanceOf(IllegalStateException.class).hasMessage("planted");
+    }
+  }
+
+  @Test
+  void aGpuThatIsNotThereIsNamed() {
+    assertThatThrownBy(() -> Backends.open(new BackendOptions(Device.CUDA, 0, Isa.AUTO).withDeviceIndex(1000)))
+        .isInstanceOf(NativeException.class).hasMessageContaining("no CUDA device");
   }
 
   @Test
@@ -51,6 +86,8 @@ class BackendsTest {
     assertThatThrownBy(() -> new BackendOptions(Device.CPU, -1, Isa.AUTO)).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("threads is -1");
     assertThatThrownBy(() -> new BackendOptions(Device.CPU, 100_000, Isa.AUTO)).isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new BackendOptions(Device.CUDA, 0, Isa.AUTO).withDeviceIndex(-1)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("deviceIndex is -1");
     assertThatThrownBy(() -> new BackendOptions(null, 1, Isa.AUTO)).isInstanceOf(NullPointerException.class);
     assertThatThrownBy(() -> new BackendOptions(Device.CPU, 1, null)).isInstanceOf(NullPointerException.class);
   }
@@ -71,7 +108,7 @@ class BackendsTest {
   /** Leaves backends open, one in the middle of its work; with an argument through {@link System#exit}. */
   public static final class Careless {
     public static void main(String[] args) {
-      Backend b = Backends.open(new BackendOptions(Device.CPU, 4, Isa.AUTO, true, false));
+      Backend b = Backends.open(new BackendOptions(Device.CPU, 0, 4, Isa.AUTO, true, false));
       Tensor x = b.tensor(MemoryTag.OTHER, 1000, 1000);
       Thread worker = new Thread(() -> {
         while (true) {
@@ -112,10 +149,13 @@ class BackendsTest {
 
   @Test
   void systemPropertiesChoose() throws Exception {
-    assertThat(freshJvm()).contains("name=cpu");
+    assertThat(freshJvm("-Ddev.lanes.backend=cpu")).contains("name=cpu");
     assertThat(freshJvm("-Ddev.lanes.backend=reference")).contains("name=reference", "was asked for");
-    assertThat(freshJvm("-Ddev.lanes.isa=reference", "-Ddev.lanes.threads=3")).contains("name=cpu, isa=reference, threads=3");
-    assertThat(freshJvm("-Ddev.lanes.backend=gpu")).contains("dev.lanes.backend is \"gpu\"", "auto, cpu, reference");
+    assertThat(freshJvm("-Ddev.lanes.isa=reference", "-Ddev.lanes.threads=3")).contains("name=cpu", "isa=reference, threads=3");
+    assertThat(freshJvm("-Ddev.lanes.backend=gpu")).contains("dev.lanes.backend is \"gpu\"", "auto, cuda, cpu, reference");
+    assertThat(freshJvm("-Ddev.lanes.backend=cuda", "-Ddev.lanes.device=1000")).contains("NativeException", "no CUDA device")
+        .doesNotContain("opened");
+    assertThat(freshJvm("-Ddev.lanes.device=-1")).contains("deviceIndex is -1");
     assertThat(freshJvm("-Ddev.lanes.isa=sse")).contains("dev.lanes.isa is \"sse\"", "auto, reference, avx2, avx512, neon");
     assertThat(freshJvm("-Ddev.lanes.threads=many")).contains("dev.lanes.threads is \"many\"");
     assertThat(freshJvm("-Ddev.lanes.threads=-3")).contains("threads is -3");

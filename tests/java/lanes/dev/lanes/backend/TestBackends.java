@@ -1,5 +1,6 @@
 package dev.lanes.backend;
 
+import dev.lanes.TestDevices;
 import dev.lanes.backend.BackendOptions.Device;
 import dev.lanes.backend.BackendOptions.Isa;
 import dev.lanes.error.NativeException;
@@ -15,8 +16,11 @@ public final class TestBackends {
 
   private TestBackends() {}
 
-  /** Native options, one for each instruction set that can be used here; the plain loops always can. */
+  /** Native options, one for each instruction set that can be used here; the plain loops always can. Or the GPU's, see {@link TestDevices}. */
   public static List<BackendOptions> natives() {
+    if (TestDevices.CUDA) {
+      return List.of(new BackendOptions(Device.CUDA, 2, Isa.AUTO));
+    }
     List<BackendOptions> result = new ArrayList<>();
     for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512, Isa.NEON)) {
       BackendOptions options = new BackendOptions(Device.CPU, 2, isa);
@@ -34,8 +38,10 @@ public final class TestBackends {
 
   /** {@link #natives()} and the Java reference. */
   public static List<BackendOptions> all() {
-    List<BackendOptions> result = natives();
-    result.add(reference());
+    List<BackendOptions> result = new ArrayList<>(natives());
+    if (!TestDevices.CUDA) {
+      result.add(reference());
+    }
     return result;
   }
 

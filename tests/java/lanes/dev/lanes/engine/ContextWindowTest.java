@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.offset;
 
 import dev.lanes.NaiveLlama;
+import dev.lanes.TestDevices;
 import dev.lanes.TestSeed;
 import dev.lanes.TinyCheckpoint;
 import dev.lanes.backend.BackendOptions.Device;
@@ -21,7 +22,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The windows of the context policies against a recomputation of everything that each token sees. */
 class ContextWindowTest {
@@ -44,7 +45,7 @@ class ContextWindowTest {
     ContextPolicy policy = sinks == 0 ? ContextPolicy.slidingWindow(window) : ContextPolicy.attentionSinks(sinks, window);
     NaiveLlama.View view = NaiveLlama.window(window, sinks, sinks > 0);
     int[] prompt = EngineFixture.prompt(TestSeed.random(), length);
-    for (Device device : new Device[] {Device.REFERENCE, Device.CPU}) {
+    for (Device device : TestDevices.backends()) {
       for (int chunk : new int[] {1, 33, 1_000}) {
         try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device).withStepTokens(chunk))) {
           Collector got = fixture.run(Ask.of(prompt, output).with(policy));
@@ -74,7 +75,7 @@ class ContextWindowTest {
 
   /** The control: the naive model without the window gives other tokens, so the comparison above can fail. */
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void windowsMatter(Device device) throws Exception {
     int[] prompt = EngineFixture.prompt(TestSeed.random(), 200);
     try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device))) {
@@ -87,7 +88,7 @@ class ContextWindowTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void generationGoesOnFarBeyondTheLimitInTheSamePages(Device device) throws Exception {
     for (ContextPolicy policy : new ContextPolicy[] {ContextPolicy.slidingWindow(100), ContextPolicy.attentionSinks(4, 96)}) {
       AtomicInteger most = new AtomicInteger();
@@ -110,7 +111,7 @@ class ContextWindowTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void windowsOfTheModelItselfGivePagesBack(Device device, @TempDir Path mistral) throws Exception {
     TinyCheckpoint tiny = TinyCheckpoint.llama(mistral, TestSeed.value(), 30);
     int[] prompt = EngineFixture.prompt(TestSeed.random(), 200);

@@ -22,7 +22,7 @@ import java.util.Random;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** What a sequence gives depends on nothing but the sequence. */
 class EngineTest {
@@ -78,7 +78,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void greedyTokensAreThoseOfTheNaiveModel(Device device) throws Exception {
     int[] prompt = EngineFixture.prompt(TestSeed.random(), 70);
     try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device))) {
@@ -103,7 +103,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void batchesDoNotChangeTokens(Device device) throws Exception {
     List<Ask> asks = mixed(64);
     List<List<Object>> alone = alone(asks, device);
@@ -116,7 +116,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void chunksDoNotChangeTokens(Device device) throws Exception {
     List<Ask> asks = mixed(10);
     List<List<Object>> alone = alone(asks, device);
@@ -128,7 +128,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void threadsDoNotChangeTokens(Device device) throws Exception {
     List<Ask> asks = mixed(10);
     List<List<Object>> alone = alone(asks, device);
@@ -140,7 +140,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void reusedPrefixesDoNotChangeTokens(Device device) throws Exception {
     Random random = TestSeed.random();
     int[] shared = EngineFixture.prompt(random, 150);
@@ -167,7 +167,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void preemptionDoesNotChangeTokens(Device device) throws Exception {
     Random random = TestSeed.random();
     List<Ask> asks = new ArrayList<>();
@@ -187,7 +187,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void seedDecidesWhatIsDrawn(Device device) throws Exception {
     int[] prompt = EngineFixture.prompt(TestSeed.random(), 20);
     try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device))) {
@@ -201,7 +201,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void promptAndOutputShareTheLimit(Device device) throws Exception {
     try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device))) {
       for (int length : new int[] {60, 63, 64}) {
@@ -215,7 +215,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void endTokenEndsAndIsCounted(Device device) throws Exception {
     int[] prompt = EngineFixture.prompt(TestSeed.random(), 9);
     try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device))) {
@@ -228,7 +228,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void requestThatCanNeverFitIsRefusedWithTheSum(Device device) throws Exception {
     try (EngineFixture fixture = new EngineFixture(directory, Setup.of(device).withPages(2))) {
       long pageBytes = fixture.cache.pages().bytes() / 2;
@@ -244,7 +244,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void logitsOfAllPositionsDoNotDependOnChunksOrNeighbours(Device device) throws Exception {
     int[] tokens = EngineFixture.prompt(TestSeed.random(), 150);
     double[][] naive = new NaiveLlama(weights).logits(tokens, NaiveLlama.FULL);
@@ -272,7 +272,7 @@ class EngineTest {
   }
 
   @ParameterizedTest
-  @EnumSource(value = Device.class, names = {"REFERENCE", "CPU"})
+  @MethodSource("dev.lanes.TestDevices#backends")
   void manyMoreRequestsThanPlacesAllEnd(Device device) throws Exception {
     List<Ask> asks = new ArrayList<>(mixed(40));
     Collections.shuffle(asks, TestSeed.random());

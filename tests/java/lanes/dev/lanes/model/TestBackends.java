@@ -1,5 +1,6 @@
 package dev.lanes.model;
 
+import dev.lanes.TestDevices;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.BackendOptions.Device;
@@ -16,8 +17,11 @@ final class TestBackends {
 
   private TestBackends() {}
 
-  /** The kernels in every instruction set that this CPU has. */
+  /** The kernels in every instruction set that this CPU has; or those of the GPU, see {@link TestDevices}. */
   static List<BackendOptions> kernels() {
+    if (TestDevices.CUDA) {
+      return List.of(best());
+    }
     List<BackendOptions> all = new ArrayList<>();
     for (Isa isa : List.of(Isa.REFERENCE, Isa.AVX2, Isa.AVX512, Isa.NEON)) {
       BackendOptions options = new BackendOptions(Device.CPU, 2, isa);
@@ -35,12 +39,14 @@ final class TestBackends {
 
   static List<BackendOptions> all() {
     List<BackendOptions> all = new ArrayList<>(kernels());
-    all.add(JAVA);
+    if (!TestDevices.CUDA) {
+      all.add(JAVA);
+    }
     return all;
   }
 
   /** The kernels as a user gets them. */
   static BackendOptions best() {
-    return new BackendOptions(Device.CPU, 2, Isa.AUTO);
+    return new BackendOptions(Device.valueOf(TestDevices.best().name()), 2, Isa.AUTO);
   }
 }

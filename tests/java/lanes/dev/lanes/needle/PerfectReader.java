@@ -41,8 +41,8 @@ class PerfectReader implements LanguageModel {
   PerfectReader(Path directory, int limit, boolean chatTemplate) {
     TinyCheckpoint.llama(directory, 1);
     this.limit = limit;
-    info = new ModelInfo(directory, ModelConfig.load(directory), false, true, chatTemplate, limit, new MemoryFootprint(0, 0, 0, 0, 0, limit, 0),
-        new BackendInfo("fake", "none", 1, false, "a test", Map.of()));
+    info = new ModelInfo(directory, ModelConfig.load(directory), false, true, chatTemplate, limit, new MemoryFootprint("memory", 0, 0, 0, 0, 0, limit, 0),
+        new BackendInfo("fake", "", "none", 1, false, "", "a test", Map.of()));
   }
 
   @Override

@@ -13,6 +13,7 @@ public final class LoadOptions {
   private static final LoadOptions DEFAULTS = builder().build();
 
   private final Device device;
+  private final int deviceIndex;
   private final int threads;
   private final String isa;
   private final OptionalInt contextLength;
@@ -34,6 +35,7 @@ public final class LoadOptions {
 
   private LoadOptions(Builder builder) {
     device = builder.device;
+    deviceIndex = builder.deviceIndex;
     threads = builder.threads;
     isa = builder.isa;
     contextLength = builder.contextLength;
@@ -64,6 +66,11 @@ public final class LoadOptions {
 
   public Device device() {
     return device;
+  }
+
+  /** Which of several GPUs. */
+  public int deviceIndex() {
+    return deviceIndex;
   }
 
   /** Threads that share an operation; 0 for one for each CPU. */
@@ -161,6 +168,7 @@ public final class LoadOptions {
    */
   public static final class Builder {
     private Device device = Device.AUTO;
+    private int deviceIndex;
     private int threads;
     private String isa = "auto";
     private OptionalInt contextLength = OptionalInt.empty();
@@ -187,7 +195,13 @@ public final class LoadOptions {
       return this;
     }
 
-    /** Threads that share an operation; 0 for one for each CPU. */
+    /** Which of several GPUs, from 0. Only {@link Device#CUDA} and {@link Device#AUTO} look at it. */
+    public Builder deviceIndex(int value) {
+      deviceIndex = Check.range("deviceIndex", value, 0, 1023);
+      return this;
+    }
+
+    /** Threads that share an operation; 0 for one for each CPU. A GPU does not look at it. */
     public Builder threads(int value) {
       threads = Check.range("threads", value, 0, 1024);
       return this;

@@ -14,7 +14,6 @@ import dev.lanes.format.ModelConfig;
 import dev.lanes.format.TokenizerConfig;
 import dev.lanes.model.ModelFootprint;
 import dev.lanes.model.ModelOptions;
-import dev.lanes.model.SystemMemory;
 import dev.lanes.model.TransformerModel;
 import dev.lanes.token.Tokenizer;
 import java.nio.file.Path;
@@ -46,8 +45,8 @@ final class ModelLoader {
   }
 
   MemoryFootprint footprint() {
-    try (Backend backend = openBackend(); Checkpoint checkpoint = Checkpoint.open(directory)) {
-      return footprint(ModelFootprint.of(checkpoint, config, backend, modelOptions()));
+    try (Checkpoint checkpoint = Checkpoint.open(directory); Backend backend = openBackend(checkpoint)) {
+      return footprint(ModelFootprint.of(checkpoint, config, backend, modelOptions()), backend);
     }
   }
 
@@ -73,12 +72,12 @@ final class ModelLoader {
     resources.tokenizer = tokenizer.orElse(null);
     ChatRenderer chat = new ChatRenderer(directory, tokenizerConfig);
 
-    Backend backend = resources.hold(openBackend());
-    resources.backend = options.profile() ? new ProfiledBackend(backend) : backend;
     MemoryFootprint memory;
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
+      Backend backend = resources.hold(openBackend(checkpoint));
+      resources.backend = options.profile() ? new ProfiledBackend(backend) : backend;
       ModelFootprint footprint = ModelFootprint.of(checkpoint, config, resources.backend, modelOptions());
-      memory = footprint(footprint);
+      memory = footprint(footprint, backend);
       footprint.requireFits(KvCache.pagesFor(memory.cacheTokens()), options.cacheType(), engine.maxStepTokens(contextLength),
           engine.logitRows(), memory.availableBytes());
       resources.model = resources.hold(TransformerModel.load(checkpoint, config, resources.backend, modelOptions(),
@@ -95,10 +94,22 @@ final class ModelLoader {
     return new LoadedModel(resources, info, endTokens(generation, tokenizerConfig, tokenizer), chat);
   }
 
-  private Backend openBackend() {
+  private Backend openBackend(Checkpoint checkpoint) {
+    return Backends.open(backendOptions(), gpu -> {
+      ModelFootprint footprint = ModelFootprint.of(checkpoint, config, gpu, modelOptions());
+      MemoryFootprint memory = footprint(footprint, gpu);
+      return footprint.objection(KvCache.pagesFor(memory.cacheTokens()), options.cacheType(), engine.maxStepTokens(contextLength),
+          engine.logitRows(), memory.availableBytes());
+    });
+  }
+
+  private BackendOptions backendOptions() {
     BackendOptions backend = BackendOptions.defaults();
     if (options.device() != Device.AUTO) {
       backend = backend.withDevice(BackendOptions.Device.valueOf(options.device().name()));
+    }
+    if (options.deviceIndex() > 0) {
+      backend = backend.withDeviceIndex(options.deviceIndex());
     }
     if (options.threads() > 0) {
       backend = backend.withThreads(options.threads());
@@ -109,7 +120,7 @@ final class ModelLoader {
     if (options.pinnedThreads()) {
       backend = backend.withPinned(true);
     }
-    return Backends.open(backend.withOwnThreads(options.ownThreads()));
+    return backend.withOwnThreads(options.ownThreads());
   }
 
   private ModelOptions modelOptions() {
@@ -120,11 +131,11 @@ final class ModelLoader {
     return config.family() == ModelConfig.Family.BERT;
   }
 
-  private MemoryFootprint footprint(ModelFootprint footprint) {
-    long available = SystemMemory.availableBytes();
+  private MemoryFootprint footprint(ModelFootprint footprint, Backend backend) {
+    long available = backend.availableBytes();
     long scratch = footprint.scratchBytes(engine.maxStepTokens(contextLength), engine.logitRows());
     int pages = CacheSize.pages(options, footprint, contextLength, footprint.weightBytes() + scratch, available);
-    return new MemoryFootprint(footprint.weightBytes(), footprint.kvBytes(pages, options.cacheType()), scratch,
+    return new MemoryFootprint(backend.info().memory(), footprint.weightBytes(), footprint.kvBytes(pages, options.cacheType()), scratch,
         (int) Math.min(Integer.MAX_VALUE, pages * (long) KvPages.PAGE_TOKENS),
         footprint.kvBytesPerToken(options.cacheType()), contextLength, available);
   }

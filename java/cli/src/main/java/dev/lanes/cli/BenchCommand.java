@@ -6,6 +6,7 @@ import dev.lanes.Lanes;
 import dev.lanes.LanguageModel;
 import dev.lanes.LoadOptions;
 import dev.lanes.backend.Backend;
+import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
 import dev.lanes.backend.Compute;
@@ -45,11 +46,21 @@ final class BenchCommand implements Callable<Integer> {
 
   /** What both benchmarks take. */
   private static final class Common {
+    @Option(names = "--device", paramLabel = DeviceName.LABEL, defaultValue = "auto", converter = DeviceName.Converter.class,
+        description = "Where to run; see lanes generate --help.")
+    private DeviceName device;
+
     @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Threads; 0 for one for each CPU.")
     private int threads;
 
     @Option(names = "--json", description = "Print a JSON array.")
     private boolean json;
+  }
+
+  private static void announce(Console console, Common common, BackendInfo backend) {
+    if (common.device.isAuto()) {
+      console.remark("chose %s: %s", backend.name(), backend.why());
+    }
   }
 
   private static void finish(Console console, Common common, List<Measurement> results) {
@@ -77,9 +88,11 @@ final class BenchCommand implements Callable<Integer> {
 
     @Override
     public Integer call() {
+      Pattern cases = pattern();
       List<Measurement> results = new ArrayList<>();
-      try (Backend backend = Backends.open(BackendOptions.defaults().withThreads(common.threads))) {
-        new KernelBench(backend, seconds, pattern(), result -> {
+      try (Backend backend = Backends.open(common.device.applyTo(BackendOptions.defaults()).withThreads(common.threads))) {
+        announce(console, common, backend.info());
+        new KernelBench(backend, seconds, cases, result -> {
           results.add(result);
           if (!common.json) {
             result.print(console);
@@ -176,12 +189,13 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void measure(Path directory, String modelName) {
-      LoadOptions options = LoadOptions.builder().threads(common.threads).compute(compute).cacheType(cacheType)
+      LoadOptions options = common.device.applyTo(LoadOptions.builder()).threads(common.threads).compute(compute).cacheType(cacheType)
           .prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile).build();
       double[] prefill = new double[rounds];
       double[] decode = new double[rounds];
       long start = System.nanoTime();
       try (LanguageModel model = Lanes.load(directory, options)) {
+        announce(console, common, model.info().backend());
         double load = 1e-9 * model.info().memory().weightBytes() / ((System.nanoTime() - start) * 1e-9);
         int[] prompt = new SplittableRandom(1).ints(promptTokens, 0, model.info().config().vocabSize()).toArray();
         GenerationOptions generation = GenerationOptions.builder().maxTokens(outputTokens).ignoreEos(true).build();

@@ -4,9 +4,11 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.error.DeviceFailedException;
+import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.error.NativeException;
 import dev.lanes.format.ModelConfig;
-import dev.lanes.model.SystemMemory;
+import dev.lanes.backend.SystemMemory;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -30,17 +32,31 @@ final class InfoCommand implements Callable<Integer> {
     this.console = console;
   }
 
-  /** A way to run ops, or the reason it cannot be had. */
-  private record Candidate(String name, BackendInfo info, String problem) {
+  /**
+   * A way to run ops, or the reason it cannot be had.
+   *
+   * @param availableBytes free where its weights, keys and values would lie
+   */
+  private record Candidate(String name, BackendInfo info, long availableBytes, String problem) {
+    String describe() {
+      if (info == null) {
+        return "no: " + problem;
+      }
+      return info.isGpu() ? "yes: " + info.device() + ", " + Console.bytes(availableBytes) + " free" : "yes";
+    }
+
     Map<String, Object> json() {
       Map<String, Object> json = new LinkedHashMap<>();
       json.put("name", name);
       json.put("available", info != null);
       json.put("why", info != null ? info.why() : problem);
       if (info != null) {
+        json.put("device", info.device());
+        json.put("library", info.library());
         json.put("isa", info.isa());
         json.put("threads", info.threads());
         json.put("bf16Dot", info.bf16Dot());
+        json.put("availableBytes", availableBytes);
         json.put("implementations", new TreeMap<>(info.implementations()));
       }
       return json;
@@ -49,11 +65,11 @@ final class InfoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    BackendInfo chosen;
+    Candidate chosen;
     try (Backend backend = Backends.open()) {
-      chosen = backend.info();
+      chosen = new Candidate(backend.info().name(), backend.info(), backend.availableBytes(), null);
     }
-    List<Candidate> candidates = new ArrayList<>();
+    List<Candidate> candidates = new ArrayList<>(gpus());
     for (BackendOptions.Isa isa : new BackendOptions.Isa[] {
         BackendOptions.Isa.AVX512, BackendOptions.Isa.AVX2, BackendOptions.Isa.NEON, BackendOptions.Isa.REFERENCE}) {
       candidates.add(candidate("cpu " + isa.name().toLowerCase(Locale.ROOT),
@@ -68,28 +84,38 @@ final class InfoCommand implements Callable<Integer> {
     return ExitCode.OK;
   }
 
+  /** All of them, or why there is none. */
+  private static List<Candidate> gpus() {
+    List<Candidate> gpus = new ArrayList<>();
+    for (int i = 0; i == 0 || gpus.get(i - 1).info() != null; i++) {
+      gpus.add(candidate("cuda:" + i, BackendOptions.defaults().withDevice(BackendOptions.Device.CUDA).withDeviceIndex(i)));
+    }
+    return gpus.size() == 1 ? gpus : gpus.subList(0, gpus.size() - 1);
+  }
+
   private static Candidate candidate(String name, BackendOptions options) {
     try (Backend backend = Backends.open(options)) {
-      return new Candidate(name, backend.info(), null);
-    } catch (NativeException e) {
-      return new Candidate(name, null, e.getMessage());
+      return new Candidate(name, backend.info(), backend.availableBytes(), null);
+    } catch (NativeException | DeviceFailedException | InsufficientMemoryException e) {
+      return new Candidate(name, null, 0, e.getMessage());
     }
   }
 
-  private static Map<String, Object> json(BackendInfo chosen, List<Candidate> candidates) {
+  private static Map<String, Object> json(Candidate chosen, List<Candidate> candidates) {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("version", Main.Version.text());
     json.put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
     json.put("java", System.getProperty("java.version"));
     json.put("logicalCpus", Runtime.getRuntime().availableProcessors());
     json.put("availableBytes", SystemMemory.availableBytes());
-    json.put("chosen", new Candidate(chosen.name(), chosen, null).json());
+    json.put("chosen", chosen.json());
     json.put("backends", candidates.stream().map(Candidate::json).toList());
     json.put("architectures", ModelConfig.SUPPORTED_ARCHITECTURES);
     return json;
   }
 
-  private void print(BackendInfo chosen, List<Candidate> candidates) {
+  private void print(Candidate choice, List<Candidate> candidates) {
+    BackendInfo chosen = choice.info();
     console.line("lanes         %s", Main.Version.text());
     console.line("system        %s %s, Java %s", System.getProperty("os.name"), System.getProperty("os.arch"),
         System.getProperty("java.version"));
@@ -98,10 +124,14 @@ final class InfoCommand implements Callable<Integer> {
     console.line("backend       %s, %s, %d threads%s", chosen.name(), chosen.isa(), chosen.threads(),
         chosen.bf16Dot() ? ", bfloat16 dot products" : "");
     console.line("              %s", chosen.why());
+    console.line("              %s of %s free", Console.bytes(choice.availableBytes()), chosen.memory());
+    if (!chosen.library().isEmpty()) {
+      console.line("library       %s", chosen.library());
+    }
     console.line("");
     console.line("available");
     for (Candidate candidate : candidates) {
-      console.line("  %-18s %s", candidate.name(), candidate.info() != null ? "yes" : "no: " + candidate.problem());
+      console.line("  %-18s %s", candidate.name(), candidate.describe());
     }
     console.line("");
     console.line("kernels");

@@ -87,6 +87,7 @@ final class InspectCommand implements Callable<Integer> {
     json.put("cacheBytesPerToken", memory.cacheBytesPerToken());
     json.put("contextBytes", contextBytes(memory));
     json.put("scratchBytes", memory.scratchBytes());
+    json.put("memory", memory.memory());
     json.put("availableBytes", memory.availableBytes());
     json.put("tensors", checkpoint.tensors().stream().map(tensor -> {
       Map<String, Object> item = new LinkedHashMap<>();
@@ -117,8 +118,8 @@ final class InspectCommand implements Callable<Integer> {
     console.line("");
     console.line("A context of %,d tokens costs %s of keys and values (%,d bytes a token).", memory.contextLength(),
         Console.bytes(contextBytes(memory)), memory.cacheBytesPerToken());
-    console.line("Loaded it takes %s: weights %s + cache %s (%,d tokens) + buffers %s; %s are free.", Console.bytes(memory.totalBytes()),
+    console.line("Loaded it takes %s: weights %s + cache %s (%,d tokens) + buffers %s; %s of %s are free.", Console.bytes(memory.totalBytes()),
         Console.bytes(memory.weightBytes()), Console.bytes(memory.cacheBytes()), memory.cacheTokens(),
-        Console.bytes(memory.scratchBytes()), Console.bytes(memory.availableBytes()));
+        Console.bytes(memory.scratchBytes()), Console.bytes(memory.availableBytes()), memory.memory());
   }
 }

@@ -1,10 +1,10 @@
 package dev.lanes.cli;
 
-import dev.lanes.Device;
 import dev.lanes.Lanes;
 import dev.lanes.LanguageModel;
 import dev.lanes.LoadOptions;
 import dev.lanes.MemoryFootprint;
+import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.format.ModelConfig;
@@ -30,9 +30,9 @@ final class ModelOptions {
           + "(default: the bundled story teller, " + BUNDLED + ").")
   private String model;
 
-  @Option(names = "--device", paramLabel = "auto|cpu|reference", defaultValue = "auto",
-      description = "Where to run; auto says what it chose and why (lanes info).")
-  private Device device;
+  @Option(names = "--device", paramLabel = DeviceName.LABEL, defaultValue = "auto", converter = DeviceName.Converter.class,
+      description = "Where to run: auto takes a GPU where there is one and the model fits into its memory, and says what it chose and why.")
+  private DeviceName device;
 
   @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Threads; 0 for one for each CPU.")
   private int threads;
@@ -124,7 +124,7 @@ final class ModelOptions {
   }
 
   LoadOptions.Builder loadOptions() {
-    LoadOptions.Builder options = LoadOptions.builder().device(device).threads(threads).pinnedThreads(pinnedThreads).isa(isa).compute(compute)
+    LoadOptions.Builder options = device.applyTo(LoadOptions.builder()).threads(threads).pinnedThreads(pinnedThreads).isa(isa).compute(compute)
         .quantization(quantization).quantizeHead(quantizeHead).ropeType(ropeType).cacheType(cacheType).stepTokens(stepTokens);
     if (context != null) {
       options.contextLength(context);
@@ -145,14 +145,18 @@ final class ModelOptions {
       return Lanes.load(directory, loadOptions().build());
     }
     MemoryFootprint memory = Lanes.footprint(directory, loadOptions().build());
-    console.remark("loading %s: weights %s + cache %s (%d tokens) + buffers %s = %s of %s free", directory, Console.bytes(memory.weightBytes()),
-        Console.bytes(memory.cacheBytes()), memory.cacheTokens(), Console.bytes(memory.scratchBytes()), Console.bytes(memory.totalBytes()),
-        Console.bytes(memory.availableBytes()));
+    console.remark("loading %s: weights %s + cache %s (%d tokens) + buffers %s = %s of %s %s free", directory,
+        Console.bytes(memory.weightBytes()), Console.bytes(memory.cacheBytes()), memory.cacheTokens(), Console.bytes(memory.scratchBytes()),
+        Console.bytes(memory.totalBytes()), Console.bytes(memory.availableBytes()), memory.memory());
     long start = System.nanoTime();
     LanguageModel loaded = Console.isInteractive() ? loadWithBar(console, directory) : Lanes.load(directory, loadOptions().build());
     double seconds = (System.nanoTime() - start) * 1e-9;
-    console.remark("loaded in %.2f s (%.2f GB/s of weights), %s on %d threads", seconds, memory.weightBytes() * 1e-9 / seconds,
-        loaded.info().backend().isa(), loaded.info().backend().threads());
+    BackendInfo backend = loaded.info().backend();
+    console.remark("loaded in %.2f s (%.2f GB/s of weights), %s", seconds, memory.weightBytes() * 1e-9 / seconds, backend.isGpu()
+        ? backend.isa() + " on " + backend.device() : backend.isa() + " on " + backend.threads() + " threads");
+    if (device.isAuto()) {
+      console.remark("chose %s: %s", backend.name(), backend.why());
+    }
     return loaded;
   }
 

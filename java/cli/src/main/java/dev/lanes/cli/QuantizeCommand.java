@@ -77,8 +77,9 @@ final class QuantizeCommand implements Callable<Integer> {
       description = "With --auto: by how much the perplexity may rise (default: ${DEFAULT-VALUE}).")
   private double maxPerplexity;
 
-  @Option(names = "--device", paramLabel = "auto|cpu|reference", defaultValue = "auto", description = "Where to run.")
-  private BackendOptions.Device device;
+  @Option(names = "--device", paramLabel = DeviceName.LABEL, defaultValue = "auto", converter = DeviceName.Converter.class,
+      description = "Where to run; see lanes generate --help.")
+  private DeviceName device;
 
   @Option(names = "--threads", paramLabel = "N", defaultValue = "0", description = "Threads; 0 for one for each CPU.")
   private int threads;
@@ -95,8 +96,7 @@ final class QuantizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    BackendOptions backend = BackendOptions.defaults();
-    backend = device == BackendOptions.Device.AUTO ? backend : backend.withDevice(device);
+    BackendOptions backend = device.applyTo(BackendOptions.defaults());
     QuantizeOptions.Builder options = QuantizeOptions.builder().window(window).calibrationTokens(calibrationTokens)
         .evaluationTokens(evaluationTokens).rounding(rounding).ignore(ignore).auto(auto).minAgreement(minAgreement / 100)
         .maxPerplexityIncrease(maxPerplexity / 100).overwrite(overwrite).backend(threads == 0 ? backend : backend.withThreads(threads));

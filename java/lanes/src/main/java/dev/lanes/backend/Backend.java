@@ -35,6 +35,14 @@ public interface Backend extends AutoCloseable {
 
   void resetMemoryPeak();
 
+  /**
+   * Bytes that tensors, weights and pages of this backend can still take, as far as the system or the device says: what is free there, for
+   * all processes.
+   */
+  default long availableBytes() {
+    return SystemMemory.availableBytes();
+  }
+
   /** Switches the kernels' own clocks on, from zero, or off. A backend that has none does nothing. */
   default void measureKernels(boolean on) {}
 
@@ -44,9 +52,10 @@ public interface Backend extends AutoCloseable {
   }
 
   /**
-   * Lets ops of this thread wait until the batch is closed, or until somebody reads a tensor, closes something, or calls an op whose
-   * results are arrays: a backend for which each call has its price then pays it once. What goes wrong in an op may be thrown later, by
-   * any of these. Arrays in ops must not be changed before. Other threads wait for the batch.
+   * Lets ops of this thread wait until the batch is closed, or until somebody reads a tensor, closes something, or calls
+   * {@link #route}: a backend for which each call has its price then pays it once. The arrays that {@link #sample} and
+   * {@link #topLogProbabilities} fill need not be filled before. What goes wrong in an op may be thrown later, by any of these. Arrays in
+   * ops must not be changed before. Batches of a thread may be nested; the outermost counts. Other threads wait for it.
    */
   default Batch batch() {
     return () -> {};

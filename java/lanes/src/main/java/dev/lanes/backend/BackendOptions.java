@@ -7,24 +7,27 @@ import java.util.Objects;
  * Which backend to open.
  *
  * @param device the kind of backend
- * @param threads threads that share an op; 0 for one per CPU
- * @param isa which of the native kernels' instruction sets; the Java backend has none
+ * @param deviceIndex which of several GPUs, from 0; nothing else has an index
+ * @param threads threads that share an op; 0 for one per CPU. Without meaning on a GPU, as are {@code pinned} and {@code ownThreads}
+ * @param isa which of the CPU kernels' instruction sets; other backends have none
  * @param pinned whether each native thread but the caller's stays on a CPU of its own, where the system can do that
  * @param ownThreads whether the backend has native threads to itself; otherwise backends with the same {@code threads} and
  *     {@code pinned} share theirs and take turns, so that several models do not ask for more CPUs than one
  */
-public record BackendOptions(Device device, int threads, Isa isa, boolean pinned, boolean ownThreads) {
+public record BackendOptions(Device device, int deviceIndex, int threads, Isa isa, boolean pinned, boolean ownThreads) {
   /** Where ops run. */
   public enum Device {
-    /** The native kernels; where they cannot be loaded, the Java reference. */
+    /** A GPU where there is one that Lanes can use, else the CPU kernels; where those cannot be loaded, the Java reference. */
     AUTO,
-    /** The native kernels, or an error. */
+    /** The kernels for NVIDIA GPUs, or an error. */
+    CUDA,
+    /** The native CPU kernels, or an error. */
     CPU,
     /** The Java reference. */
     REFERENCE
   }
 
-  /** Instruction sets of the native kernels; {@code -Ddev.lanes.isa} takes these names in lower case. */
+  /** Instruction sets of the CPU kernels; {@code -Ddev.lanes.isa} takes these names in lower case. */
   public enum Isa {
     /** The best that this CPU has. */
     AUTO,
@@ -41,48 +44,55 @@ public record BackendOptions(Device device, int threads, Isa isa, boolean pinned
 
   /** With threads that are shared, and not pinned. */
   public BackendOptions(Device device, int threads, Isa isa) {
-    this(device, threads, isa, false, false);
+    this(device, 0, threads, isa, false, false);
   }
 
   public BackendOptions {
     Objects.requireNonNull(device, "device");
     Objects.requireNonNull(isa, "isa");
+    if (deviceIndex < 0) {
+      throw new IllegalArgumentException("deviceIndex is " + deviceIndex + ": expected 0 or more");
+    }
     if (threads < 0 || threads > MAX_THREADS) {
       throw new IllegalArgumentException("threads is " + threads + ": expected 0 (one per CPU) to " + MAX_THREADS);
     }
   }
 
   /**
-   * What the system properties {@code dev.lanes.backend} (auto, cpu, reference), {@code dev.lanes.threads},
-   * {@code dev.lanes.isa} (auto, avx512, avx2, neon, reference) and {@code dev.lanes.pinned} (true, false) say; auto and false where they
-   * are not set.
+   * What the system properties {@code dev.lanes.backend} (auto, cuda, cpu, reference), {@code dev.lanes.device} (which GPU),
+   * {@code dev.lanes.threads}, {@code dev.lanes.isa} (auto, avx512, avx2, neon, reference) and {@code dev.lanes.pinned} (true, false) say;
+   * auto, 0 and false where they are not set.
    *
    * @throws IllegalArgumentException if one of them has another value
    */
   public static BackendOptions defaults() {
     return new BackendOptions(
-        named(Device.class, "dev.lanes.backend"), number("dev.lanes.threads"), named(Isa.class, "dev.lanes.isa"),
+        named(Device.class, "dev.lanes.backend"), number("dev.lanes.device"), number("dev.lanes.threads"), named(Isa.class, "dev.lanes.isa"),
         flag("dev.lanes.pinned"), false);
   }
 
   public BackendOptions withDevice(Device value) {
-    return new BackendOptions(value, threads, isa, pinned, ownThreads);
+    return new BackendOptions(value, deviceIndex, threads, isa, pinned, ownThreads);
+  }
+
+  public BackendOptions withDeviceIndex(int value) {
+    return new BackendOptions(device, value, threads, isa, pinned, ownThreads);
   }
 
   public BackendOptions withThreads(int value) {
-    return new BackendOptions(device, value, isa, pinned, ownThreads);
+    return new BackendOptions(device, deviceIndex, value, isa, pinned, ownThreads);
   }
 
   public BackendOptions withIsa(Isa value) {
-    return new BackendOptions(device, threads, value, pinned, ownThreads);
+    return new BackendOptions(device, deviceIndex, threads, value, pinned, ownThreads);
   }
 
   public BackendOptions withPinned(boolean value) {
-    return new BackendOptions(device, threads, isa, value, ownThreads);
+    return new BackendOptions(device, deviceIndex, threads, isa, value, ownThreads);
   }
 
   public BackendOptions withOwnThreads(boolean value) {
-    return new BackendOptions(device, threads, isa, pinned, value);
+    return new BackendOptions(device, deviceIndex, threads, isa, pinned, value);
   }
 
   private static boolean flag(String property) {

@@ -57,6 +57,11 @@ public abstract class ForwardingBackend implements Backend {
   }
 
   @Override
+  public long availableBytes() {
+    return inner.availableBytes();
+  }
+
+  @Override
   public void measureKernels(boolean on) {
     inner.measureKernels(on);
   }

@@ -39,8 +39,14 @@ final class StepRunner {
       }
     }
 
-    StepOutput output = model.forward(batch(slices));
-    Sampled sampled = sample(slices.subList(0, generations), output);
+    StepBatch step = batch(slices);
+    StepOutput output;
+    Sampled sampled;
+    // From the first embedding to the chosen tokens in one piece.
+    try (Backend.Batch ops = backend.batch()) {
+      output = model.forward(step);
+      sampled = sample(slices.subList(0, generations), output);
+    }
     List<Sequence> ended = new ArrayList<>();
     takeTokens(slices.subList(0, generations), sampled, ended);
     takeRows(slices, generations, sampled.rows.length, output, ended);

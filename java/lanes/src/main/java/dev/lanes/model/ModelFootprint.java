@@ -73,18 +73,28 @@ public final class ModelFootprint {
   /**
    * Refuses what does not fit.
    *
-   * @param availableBytes see {@link SystemMemory#availableBytes()}
+   * @param availableBytes see {@link Backend#availableBytes()}
    * @throws dev.lanes.error.InsufficientMemoryException with the sum of weights, cache and buffers, if it is more than that
    */
   public void requireFits(int pages, DType kvType, int stepTokens, int logitRows, long availableBytes) {
     long total = totalBytes(pages, kvType, stepTokens, logitRows);
     if (total > availableBytes) {
       throw new InsufficientMemoryException(String.format(Locale.ROOT,
-          "the model does not fit into memory: weights %s + KV cache %s (%,d tokens, %s a token as %s) + buffers %s (steps of %,d tokens)"
+          "the model does not fit into %s: weights %s + KV cache %s (%,d tokens, %s a token as %s) + buffers %s (steps of %,d tokens)"
               + " = %s, but only %s are available; use a shorter context, a smaller cache or a smaller model",
-          mebibytes(weightBytes), mebibytes(kvBytes(pages, kvType)), (long) pages * KvPages.PAGE_TOKENS,
+          backend.info().memory(), mebibytes(weightBytes), mebibytes(kvBytes(pages, kvType)), (long) pages * KvPages.PAGE_TOKENS,
           kibibytes(kvBytesPerToken(kvType)), kvType, mebibytes(scratchBytes(stepTokens, logitRows)), stepTokens, mebibytes(total),
           mebibytes(availableBytes)), total, availableBytes);
+    }
+  }
+
+  /** What {@link #requireFits} would say, for {@link dev.lanes.backend.Backends#open}; null if it would not. */
+  public String objection(int pages, DType kvType, int stepTokens, int logitRows, long availableBytes) {
+    try {
+      requireFits(pages, kvType, stepTokens, logitRows, availableBytes);
+      return null;
+    } catch (InsufficientMemoryException e) {
+      return e.getMessage();
     }
   }
 

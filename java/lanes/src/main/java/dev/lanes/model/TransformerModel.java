@@ -49,7 +49,7 @@ public final class TransformerModel implements AutoCloseable {
     Objects.requireNonNull(progress, "progress");
     var plan = WeightPlan.of(checkpoint, config, options);
     ModelFootprint footprint = ModelFootprint.of(plan, config, backend);
-    footprint.requireFits(0, DType.F32, 0, 0, SystemMemory.availableBytes());
+    footprint.requireFits(0, DType.F32, 0, 0, backend.availableBytes());
     WeightLoader.Loaded loaded = WeightLoader.load(checkpoint, plan, backend, progress);
     return new TransformerModel(config, footprint, backend, options, loaded);
   }

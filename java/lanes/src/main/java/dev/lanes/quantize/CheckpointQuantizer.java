@@ -2,6 +2,7 @@ package dev.lanes.quantize;
 
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.DType;
 import dev.lanes.backend.PackedWeight;
 import dev.lanes.error.UnsupportedModelException;
 import dev.lanes.format.Checkpoint;
@@ -11,6 +12,7 @@ import dev.lanes.format.ModelConfig;
 import dev.lanes.format.TensorInfo;
 import dev.lanes.model.LinearGroup;
 import dev.lanes.model.LinearGroups;
+import dev.lanes.model.ModelFootprint;
 import dev.lanes.model.ModelOptions;
 import dev.lanes.model.ProgressListener;
 import dev.lanes.model.TransformerModel;
@@ -77,7 +79,7 @@ public final class CheckpointQuantizer {
    */
   public static QuantizationReport run(Path source, Path target, QuantizeOptions options) {
     CheckpointQuantizer quantizer = new CheckpointQuantizer(source, target, options);
-    try (Backend backend = Backends.open(options.backend()); Checkpoint checkpoint = Checkpoint.open(source)) {
+    try (Checkpoint checkpoint = Checkpoint.open(source); Backend backend = quantizer.open(checkpoint)) {
       List<LinearGroup> groups = LinearGroups.of(checkpoint, quantizer.config);
       quantizer.check(checkpoint, groups);
       try (Destination destination = new Destination(source, target, options.overwrite())) {
@@ -92,6 +94,13 @@ public final class CheckpointQuantizer {
     } catch (IOException e) {
       throw new UncheckedIOException("cannot write " + target + ": " + e.getMessage(), e);
     }
+  }
+
+  private Backend open(Checkpoint checkpoint) {
+    Backend backend = Backends.open(options.backend(), gpu -> ModelFootprint.of(checkpoint, config, gpu, ModelOptions.defaults())
+        .objection(0, DType.F32, 0, 0, gpu.availableBytes()));
+    say("running on %s: %s", backend.info().name(), backend.info().why());
+    return backend;
   }
 
   /** What can be known to fail before the work. */

@@ -114,17 +114,25 @@ final class AttentionCalls {
     attend.keyCount.set(staging.put(ragged.keyCount()), sequences);
     attend.window.set(staging.put(ragged.window()), sequences);
     attend.sinks.set(staging.put(ragged.sinks()), sequences);
-    int table = staging.reserve(sequences * pages, Integer.BYTES);
-    for (int s = 0; s < sequences; s++) {
-      int[] row = ragged.pageTable()[s];
-      int at = table + s * pages * Integer.BYTES;
-      staging.putAt(at, row);
-      staging.fillAt(at + row.length * Integer.BYTES, pages - row.length, -1);
-    }
-    attend.pageTable.set(staging.address(table), (long) sequences * pages);
+    attend.pageTable.set(pageTable(ragged.pageTable(), pages), (long) sequences * pages);
     attend.struct.setLong(attend.pageTableStride, pages);
     attend.out.set((NativeTensor) op.out());
     attend.struct.setInt(attend.compute, Calls.compute(op.compute()));
     queue.add(lanes.LANES_CALL_ATTENTION, attend.struct);
+  }
+
+  /** The rows of a table, filled up with -1 to the same length. */
+  private long pageTable(int[][] rows, int pages) {
+    long there = staging.find(rows);
+    if (there != 0) {
+      return there;
+    }
+    int table = staging.reserve(rows.length * pages, Integer.BYTES);
+    for (int s = 0; s < rows.length; s++) {
+      int at = table + s * pages * Integer.BYTES;
+      staging.putAt(at, rows[s]);
+      staging.fillAt(at + rows[s].length * Integer.BYTES, pages - rows[s].length, -1);
+    }
+    return staging.remember(rows, staging.address(table));
   }
 }

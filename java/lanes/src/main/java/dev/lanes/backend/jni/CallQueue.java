@@ -5,6 +5,8 @@ import dev.lanes.kernels.Call;
 import dev.lanes.kernels.RuntimeHandle;
 import dev.lanes.kernels.global.lanes;
 import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.List;
 import org.bytedeco.javacpp.Loader;
 
 /**
@@ -16,8 +18,9 @@ import org.bytedeco.javacpp.Loader;
  * meanwhile. Whoever looks at results, or makes a native call of its own, flushes first.
  */
 final class CallQueue {
-  private static final int CALLS = 512;
-  private static final int PARAMS_BYTES = 1 << 17;
+  /** A step of a model of two hundred layers. */
+  private static final int CALLS = 2048;
+  private static final int PARAMS_BYTES = 1 << 19;
 
   private final RuntimeHandle runtime;
   private final Call table;
@@ -30,6 +33,7 @@ final class CallQueue {
   private int count;
   private int used;
   private int open;
+  private final List<Runnable> results = new ArrayList<>();
 
   CallQueue(Resource.Owner owner, RuntimeHandle runtime) {
     this.runtime = runtime;
@@ -46,10 +50,12 @@ final class CallQueue {
     open++;
   }
 
-  /** Runs what waits; from here on ops run at once. */
+  /** Runs what waits, unless somebody else has opened the queue as well; from the last one on ops run at once. */
   void close() {
     open--;
-    flush();
+    if (open == 0) {
+      flush();
+    }
   }
 
   boolean isEmpty() {
@@ -58,6 +64,11 @@ final class CallQueue {
 
   /** Runs the op that the struct describes, or lets it wait. What the struct points to stays as it is until then. */
   void add(int kind, Struct<?> struct) {
+    add(kind, struct, null);
+  }
+
+  /** @param whenRun takes the op's results from where it wrote them; or null */
+  void add(int kind, Struct<?> struct, Runnable whenRun) {
     int bytes = struct.bytes();
     if (count == CALLS || used + bytes > PARAMS_BYTES) {
       flush();
@@ -68,6 +79,9 @@ final class CallQueue {
     calls.putLong(at + paramsOffset, paramsAddress + used);
     count++;
     used += bytes;
+    if (whenRun != null) {
+      results.add(whenRun);
+    }
     if (open == 0) {
       flush();
     }
@@ -79,7 +93,12 @@ final class CallQueue {
       int waiting = count;
       count = 0;
       used = 0;
-      Status.check(lanes.lanes_run(runtime, table, waiting));
+      try {
+        Status.check(lanes.lanes_run(runtime, table, waiting));
+        results.forEach(Runnable::run);
+      } finally {
+        results.clear();
+      }
     }
   }
 }

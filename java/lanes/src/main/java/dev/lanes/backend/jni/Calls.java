@@ -26,8 +26,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * The calls of a backend into the kernels. Each op has one params struct, kept and refilled, and handed to the {@link CallQueue}; ops
- * whose results are arrays are called at once. Arguments have been checked; everything here runs under the backend's lock.
+ * The calls of a backend into the kernels. Each op has one params struct, kept and refilled, and handed to the {@link CallQueue}. Arguments have been checked; everything here runs under the backend's lock.
  */
 final class Calls {
   /** Heap buffers are packed through staging memory in pieces of about this size. */
@@ -66,7 +65,7 @@ final class Calls {
     gather = new Gather(arena);
     combine = new Combine(arena);
     attention = new AttentionCalls(arena, queue, staging);
-    sample = new SampleCalls(arena, runtime, staging);
+    sample = new SampleCalls(arena, queue, staging);
   }
 
   CallQueue queue() {
@@ -484,9 +483,12 @@ final class Calls {
     route.logits.set((NativeTensor) op.logits());
     route.expert.set(staging.address(expert), count);
     route.weight.set(staging.address(weight), count);
-    Status.check(lanes.lanes_route(runtime, route.struct.pointer()));
-    staging.get(expert, op.expert());
-    staging.get(weight, op.weight());
+    queue.add(lanes.LANES_CALL_ROUTE, route.struct, () -> {
+      staging.get(expert, op.expert());
+      staging.get(weight, op.weight());
+    });
+    // Which experts have work decides which ops come next.
+    queue.flush();
   }
 
   private static final class Gather {

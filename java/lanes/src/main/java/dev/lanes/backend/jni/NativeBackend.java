@@ -13,12 +13,14 @@ import dev.lanes.backend.Op;
 import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.PackedWeight;
 import dev.lanes.backend.QuantizedTensor;
+import dev.lanes.backend.SystemMemory;
 import dev.lanes.backend.Tensor;
 import dev.lanes.error.NativeException;
 import dev.lanes.kernels.KvPoolHandle;
 import dev.lanes.kernels.KvPoolParams;
 import dev.lanes.kernels.NativeLibrary;
 import dev.lanes.kernels.NativeLibraryException;
+import dev.lanes.kernels.RuntimeMemory;
 import dev.lanes.kernels.WeightHandle;
 import dev.lanes.kernels.WeightParams;
 import dev.lanes.kernels.global.lanes;
@@ -26,10 +28,11 @@ import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.function.IntToLongFunction;
 
 /**
- * The native kernels. Every op, copy and close of one backend takes its lock: closing waits for a running op, and what is closed is
- * refused afterwards. All memory comes from the counted allocator of {@code lanes.h}.
+ * The native kernels, on a CPU or a GPU. Every op, copy and close of one backend takes its lock: closing waits for a running op, and what is closed is
+ * refused afterwards. All memory comes from the counted allocators of {@code lanes.h}.
  */
 public final class NativeBackend implements Backend {
   private final NativeRuntime runtime;
@@ -41,13 +44,15 @@ public final class NativeBackend implements Backend {
   }
 
   /**
-   * Loads the native library and starts a pool of threads.
+   * Loads the native library and opens the device: a GPU, or a pool of threads.
    *
-   * @throws NativeException if there is no library for this machine, or the CPU lacks the instruction set that was asked for
+   * @param because what comes first in {@link BackendInfo#why()}; may be empty
+   * @throws NativeException if there is no library for this machine, no such device, or the CPU lacks the instruction set that was asked
+   *     for
    */
-  public static NativeBackend open(BackendOptions options) {
+  public static NativeBackend open(BackendOptions options, String because) {
     load();
-    return new NativeBackend(NativeRuntime.create(options));
+    return new NativeBackend(NativeRuntime.create(options, because));
   }
 
   private static void load() {
@@ -64,6 +69,11 @@ public final class NativeBackend implements Backend {
 
   void unlock() {
     runtime.unlock();
+  }
+
+  /** How tensors come and go where a GPU has them, else null; to be used under the lock. */
+  DeviceCopies copies() {
+    return runtime.copies();
   }
 
   /** Runs the ops of a batch that wait; to be called under the lock. */
@@ -115,7 +125,8 @@ public final class NativeBackend implements Backend {
     long bytes = (long) rows * columns * Float.BYTES;
     lock();
     try {
-      return new NativeTensor(this, Resource.block(runtime.owner(), "tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
+      return new NativeTensor(this, Resource.tensor(runtime.owner(), runtime.handle(), "tensor [" + rows + ", " + columns + "]", tag, bytes), rows,
+          columns);
     } finally {
       unlock();
     }
@@ -128,7 +139,7 @@ public final class NativeBackend implements Backend {
     lock();
     try {
       return new NativeQuantizedTensor(this,
-          Resource.block(runtime.owner(), "quantized tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
+          Resource.tensor(runtime.owner(), runtime.handle(), "quantized tensor [" + rows + ", " + columns + "]", tag, bytes), rows, columns);
     } finally {
       unlock();
     }
@@ -152,14 +163,18 @@ public final class NativeBackend implements Backend {
   public long weightBytes(int rows, int columns, DType dtype) {
     OpChecks.weight(rows, columns, dtype);
     long[] bytes = new long[1];
+    lock();
     try (WeightParams params = weightParams(rows, columns, dtype)) {
       Status.check(lanes.lanes_weight_bytes(params, bytes));
+    } finally {
+      unlock();
     }
     return bytes[0];
   }
 
-  private static WeightParams weightParams(int rows, int columns, DType dtype) {
-    return new WeightParams().size(Struct.size(WeightParams.class)).rows(rows).cols(columns).dtype(Calls.dtype(dtype));
+  private WeightParams weightParams(int rows, int columns, DType dtype) {
+    return new WeightParams().size(Struct.size(WeightParams.class)).rows(rows).cols(columns).dtype(Calls.dtype(dtype))
+        .runtime(runtime.handle());
   }
 
   @Override
@@ -179,24 +194,70 @@ public final class NativeBackend implements Backend {
   public long kvBytes(KvPages.Spec spec) {
     OpChecks.pages(spec);
     long[] bytes = new long[1];
+    lock();
     try (KvPoolParams params = poolParams(spec)) {
       Status.check(lanes.lanes_kv_pool_bytes(params, bytes));
+    } finally {
+      unlock();
     }
     return bytes[0];
   }
 
-  private static KvPoolParams poolParams(KvPages.Spec spec) {
+  private KvPoolParams poolParams(KvPages.Spec spec) {
     return new KvPoolParams().size(Struct.size(KvPoolParams.class)).pages(spec.pages()).layers(spec.layers()).kv_heads(spec.kvHeads())
-        .head_dim(spec.headDim()).dtype(Calls.dtype(spec.dtype()));
+        .head_dim(spec.headDim()).dtype(Calls.dtype(spec.dtype())).runtime(runtime.handle());
+  }
+
+  /** On a GPU the peak is the sum of each purpose's own: at least what was live at once. */
+  @Override
+  public MemoryStats memory() {
+    if (!runtime.info().isGpu()) {
+      return nativeMemory();
+    }
+    try (RuntimeMemory memory = deviceMemory()) {
+      long peak = 0;
+      for (int tag = 0; tag < lanes.LANES_MEMORY_TAGS; tag++) {
+        peak += memory.peak_bytes(tag);
+      }
+      Map<MemoryTag, Long> live = byTag(memory::live_bytes);
+      return new MemoryStats(live, live.values().stream().mapToLong(Long::longValue).sum(), peak);
+    }
   }
 
   @Override
-  public MemoryStats memory() {
-    return nativeMemory();
+  public long availableBytes() {
+    if (!runtime.info().isGpu()) {
+      return SystemMemory.availableBytes();
+    }
+    try (RuntimeMemory memory = deviceMemory()) {
+      // The largest unsigned number stands for what nobody knows.
+      return memory.free_bytes() < 0 ? Long.MAX_VALUE : memory.free_bytes();
+    }
+  }
+
+  private RuntimeMemory deviceMemory() {
+    RuntimeMemory memory = new RuntimeMemory();
+    memory.size(Struct.size(RuntimeMemory.class));
+    lock();
+    try {
+      Status.check(lanes.lanes_get_runtime_memory(runtime.handle(), memory));
+      return memory;
+    } finally {
+      unlock();
+    }
+  }
+
+  private static Map<MemoryTag, Long> byTag(IntToLongFunction bytes) {
+    Map<MemoryTag, Long> map = new EnumMap<>(MemoryTag.class);
+    map.put(MemoryTag.WEIGHTS, bytes.applyAsLong(lanes.LANES_MEMORY_WEIGHTS));
+    map.put(MemoryTag.KV, bytes.applyAsLong(lanes.LANES_MEMORY_KV));
+    map.put(MemoryTag.SCRATCH, bytes.applyAsLong(lanes.LANES_MEMORY_SCRATCH));
+    map.put(MemoryTag.OTHER, bytes.applyAsLong(lanes.LANES_MEMORY_OTHER));
+    return map;
   }
 
   /**
-   * What {@link #memory()} gives, without a backend.
+   * What {@link #memory()} gives of the host, without a backend.
    *
    * @throws NativeException if there is no native library for this machine
    */
@@ -205,12 +266,7 @@ public final class NativeBackend implements Backend {
     try (dev.lanes.kernels.MemoryStats stats = new dev.lanes.kernels.MemoryStats()) {
       stats.size(Struct.size(dev.lanes.kernels.MemoryStats.class));
       Status.check(lanes.lanes_get_memory_stats(stats));
-      Map<MemoryTag, Long> live = new EnumMap<>(MemoryTag.class);
-      live.put(MemoryTag.WEIGHTS, stats.live_bytes(lanes.LANES_MEMORY_WEIGHTS));
-      live.put(MemoryTag.KV, stats.live_bytes(lanes.LANES_MEMORY_KV));
-      live.put(MemoryTag.SCRATCH, stats.live_bytes(lanes.LANES_MEMORY_SCRATCH));
-      live.put(MemoryTag.OTHER, stats.live_bytes(lanes.LANES_MEMORY_OTHER));
-      return new MemoryStats(live, stats.live_total(), stats.peak_total());
+      return new MemoryStats(byTag(stats::live_bytes), stats.live_total(), stats.peak_total());
     }
   }
 

@@ -5,6 +5,7 @@ import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.QuantizedTensor;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.BytePointer;
 
 /** A block of native memory: the scales of all rows, then the rows without gaps. Or a view of some rows. */
@@ -78,6 +79,9 @@ final class NativeQuantizedTensor implements QuantizedTensor {
     transfer(() -> {
       new BytePointer(new Address(address())).get(elements, 0, rows * columns);
       Address.floats(scaleAddress()).get(scales, 0, rows);
+    }, copies -> {
+      copies.download(address(), elements, rows * columns);
+      copies.download(scaleAddress(), rows, 1, rows, scales, 0);
     });
   }
 
@@ -87,15 +91,22 @@ final class NativeQuantizedTensor implements QuantizedTensor {
     transfer(() -> {
       new BytePointer(new Address(address())).put(elements, 0, rows * columns);
       Address.floats(scaleAddress()).put(scales, 0, rows);
+    }, copies -> {
+      copies.upload(address(), elements, rows * columns);
+      copies.upload(scaleAddress(), rows, 1, rows, scales, 0);
     });
   }
 
   /** Once every waiting op has run. */
-  private void transfer(Runnable copy) {
+  private void transfer(Runnable copy, Consumer<DeviceCopies> deviceCopy) {
     backend.lock();
     try {
       backend.flush();
-      copy.run();
+      if (backend.copies() == null) {
+        copy.run();
+      } else {
+        deviceCopy.accept(backend.copies());
+      }
     } finally {
       backend.unlock();
       Reference.reachabilityFence(this);

@@ -5,6 +5,7 @@ import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.Tensor;
 import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
+import java.util.function.Consumer;
 import org.bytedeco.javacpp.FloatPointer;
 
 /** A block of native memory, or a view of one. Element (r, c) lies at {@code offset + r * stride + c}. */
@@ -85,20 +86,27 @@ final class NativeTensor implements Tensor {
   @Override
   public void copyTo(float[] destination, int destinationOffset) {
     OpChecks.copy(this, destination, destinationOffset);
-    transfer((at, from, length) -> at.get(destination, destinationOffset + from, length));
+    transfer((at, from, length) -> at.get(destination, destinationOffset + from, length),
+        copies -> copies.download(address(), stride, rows, columns, destination, destinationOffset));
   }
 
   @Override
   public void copyFrom(float[] source, int sourceOffset) {
     OpChecks.copy(this, source, sourceOffset);
-    transfer((at, from, length) -> at.put(source, sourceOffset + from, length));
+    transfer((at, from, length) -> at.put(source, sourceOffset + from, length),
+        copies -> copies.upload(address(), stride, rows, columns, source, sourceOffset));
   }
 
-  /** Row by row, or at once where the rows have no gaps. */
-  private void transfer(Transfer transfer) {
+  /** Row by row, or at once where the rows have no gaps; all at once where a GPU has them. */
+  private void transfer(Transfer transfer, Consumer<DeviceCopies> deviceTransfer) {
     backend.lock();
     try {
       backend.flush();
+      DeviceCopies copies = backend.copies();
+      if (copies != null) {
+        deviceTransfer.accept(copies);
+        return;
+      }
       FloatPointer data = Address.floats(address());
       boolean whole = columns == stride || rows == 1;
       int length = whole ? rows * columns : columns;

@@ -2,7 +2,9 @@ package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.MemoryTag;
+import dev.lanes.error.DeviceFailedException;
 import dev.lanes.kernels.KvPoolHandle;
+import dev.lanes.kernels.RuntimeHandle;
 import dev.lanes.kernels.WeightHandle;
 import dev.lanes.kernels.global.lanes;
 import java.util.HashSet;
@@ -61,7 +63,14 @@ final class Resource implements Forgotten.Resource {
     }
   }
 
-  /** Zeroed memory. */
+  /** Zeroed memory for the tensors of a runtime, where its device computes. */
+  static Resource tensor(Owner owner, RuntimeHandle runtime, String name, MemoryTag tag, long bytes) {
+    Pointer pointer = new Pointer();
+    Status.check(lanes.lanes_runtime_alloc(runtime, bytes, nativeTag(tag), pointer), bytes);
+    return new Resource(owner, name, bytes, pointer, () -> lanes.lanes_runtime_free(runtime, pointer));
+  }
+
+  /** Zeroed memory of the host. */
   static Resource block(Owner owner, String name, MemoryTag tag, long bytes) {
     Pointer pointer = new Pointer();
     Status.check(lanes.lanes_alloc(bytes, nativeTag(tag), pointer), bytes);
@@ -109,10 +118,15 @@ final class Resource implements Forgotten.Resource {
       if (released) {
         return false;
       }
-      owner.beforeRelease.run();
       released = true;
-      owner.live.remove(this);
-      Status.check(destructor.destroy());
+      try {
+        owner.beforeRelease.run();
+      } catch (DeviceFailedException e) {
+        // Whoever waits for the ops hears of it from them; this goes back all the same.
+      } finally {
+        owner.live.remove(this);
+        Status.checkRelease(destructor.destroy());
+      }
       return true;
     } finally {
       owner.lock.unlock();

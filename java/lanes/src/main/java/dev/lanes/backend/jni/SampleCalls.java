@@ -2,7 +2,6 @@ package dev.lanes.backend.jni;
 
 import dev.lanes.backend.Op;
 import dev.lanes.backend.SampleRow;
-import dev.lanes.kernels.RuntimeHandle;
 import dev.lanes.kernels.SampleParams;
 import dev.lanes.kernels.TopLogProbabilitiesParams;
 import dev.lanes.kernels.global.lanes;
@@ -11,14 +10,14 @@ import org.bytedeco.javacpp.Loader;
 
 /** The calls on logits; see {@link Calls}. */
 final class SampleCalls {
-  private final RuntimeHandle runtime;
+  private final CallQueue queue;
   private final Staging staging;
   private final Sample sample;
   private final RowFields row = new RowFields();
   private final Top top;
 
-  SampleCalls(Calls.Arena arena, RuntimeHandle runtime, Staging staging) {
-    this.runtime = runtime;
+  SampleCalls(Calls.Arena arena, CallQueue queue, Staging staging) {
+    this.queue = queue;
     this.staging = staging;
     this.sample = new Sample(arena);
     this.top = new Top(arena);
@@ -103,18 +102,15 @@ final class SampleCalls {
     sample.row.set(staging.address(table), count);
     sample.seen.set(staging.address(seen), seenCount);
     sample.token.set(staging.address(token), count);
-    int logProbability = 0;
-    if (op.logProbability() == null) {
-      sample.logProbability.set(0, 0);
-    } else {
-      logProbability = staging.reserve(count, Float.BYTES);
-      sample.logProbability.set(staging.address(logProbability), count);
-    }
-    Status.check(lanes.lanes_sample(runtime, sample.struct.pointer()));
-    staging.get(token, op.token());
-    if (op.logProbability() != null) {
-      staging.get(logProbability, op.logProbability());
-    }
+    boolean withLogProbability = op.logProbability() != null;
+    int logProbability = withLogProbability ? staging.reserve(count, Float.BYTES) : 0;
+    sample.logProbability.set(withLogProbability ? staging.address(logProbability) : 0, withLogProbability ? count : 0);
+    queue.add(lanes.LANES_CALL_SAMPLE, sample.struct, () -> {
+      staging.get(token, op.token());
+      if (withLogProbability) {
+        staging.get(logProbability, op.logProbability());
+      }
+    });
   }
 
   private static final class Top {
@@ -148,8 +144,9 @@ final class SampleCalls {
     top.logits.set((NativeTensor) op.logits());
     top.token.set(staging.address(token), count);
     top.logProbability.set(staging.address(logProbability), count);
-    Status.check(lanes.lanes_top_log_probabilities(runtime, top.struct.pointer()));
-    staging.get(token, op.token());
-    staging.get(logProbability, op.logProbability());
+    queue.add(lanes.LANES_CALL_TOP_LOG_PROBABILITIES, top.struct, () -> {
+      staging.get(token, op.token());
+      staging.get(logProbability, op.logProbability());
+    });
   }
 }

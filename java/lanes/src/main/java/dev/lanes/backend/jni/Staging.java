@@ -7,14 +7,18 @@ import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.IntBuffer;
 import java.nio.LongBuffer;
+import java.util.Arrays;
 
 /**
  * Native memory that the arrays of ops are copied into, reused when no op waits any more. Used under the backend's lock: {@link #begin},
- * then one call for each array, which returns its address.
+ * then one call for each array, which returns its address. An array that a waiting op brought along is not copied again.
  */
 final class Staging {
   private static final int ALIGNMENT = 8;
   private static final int FIRST_BYTES = 1 << 16;
+  /** Grown to on behalf of several ops; one that needs more gets it. */
+  private static final int MOST_BYTES = 1 << 26;
+  private static final int KNOWN = 16;
 
   private final Resource.Owner owner;
   private final CallQueue queue;
@@ -26,6 +30,10 @@ final class Staging {
   private FloatBuffer floats;
   private DoubleBuffer doubles;
   private int used;
+  /** Arrays that lie here already, and where: the ops of a step share many. */
+  private final Object[] known = new Object[KNOWN];
+  private final long[] knownAddress = new long[KNOWN];
+  private int knownCount;
 
   Staging(Resource.Owner owner, CallQueue queue) {
     this.owner = owner;
@@ -40,21 +48,32 @@ final class Staging {
 
   /** Makes room for {@code needed} bytes, the sum of {@link #size} over this op's arrays; those of waiting ops are kept. */
   void begin(long needed) {
-    if (used + needed > bytes.capacity()) {
-      queue.flush();
-    }
     if (queue.isEmpty()) {
-      used = 0;
+      forget();
     }
-    if (needed > bytes.capacity()) {
-      if (needed > Integer.MAX_VALUE / 2) {
-        throw new InsufficientMemoryException("the arrays of an op take " + needed + " bytes, more than can be passed at once", needed,
-            Integer.MAX_VALUE / 2);
-      }
+    long wanted = used + needed;
+    if (wanted <= bytes.capacity()) {
+      return;
+    }
+    queue.flush();
+    forget();
+    if (needed > Integer.MAX_VALUE / 2) {
+      throw new InsufficientMemoryException("the arrays of an op take " + needed + " bytes, more than can be passed at once", needed,
+          Integer.MAX_VALUE / 2);
+    }
+    // Room for what came before as well: the next step like this one goes down in one piece.
+    long size = Math.max(needed, Math.min(Math.max(wanted, 2L * bytes.capacity()), MOST_BYTES));
+    if (size > bytes.capacity()) {
       Resource old = block;
-      grow(Math.max(needed, 2L * bytes.capacity()));
+      grow(size);
       old.release();
     }
+  }
+
+  private void forget() {
+    used = 0;
+    Arrays.fill(known, null);
+    knownCount = 0;
   }
 
   private void grow(long size) {
@@ -83,10 +102,33 @@ final class Staging {
     return position;
   }
 
+  /** Where an array was put that no op can have changed since, as one that waits needs it; or 0. */
+  long find(Object array) {
+    for (int i = 0; i < knownCount; i++) {
+      if (known[i] == array) {
+        return knownAddress[i];
+      }
+    }
+    return 0;
+  }
+
+  /** For {@link #find}. There is room for the arrays of a step; more are copied again. */
+  long remember(Object array, long where) {
+    if (knownCount < KNOWN) {
+      known[knownCount] = array;
+      knownAddress[knownCount++] = where;
+    }
+    return where;
+  }
+
   long put(int[] values) {
+    long there = find(values);
+    if (there != 0) {
+      return there;
+    }
     int position = reserve(values.length, Integer.BYTES);
     ints.put(position / Integer.BYTES, values);
-    return address + position;
+    return remember(values, address + position);
   }
 
   /** Copies a row of a matrix whose place was reserved. */
@@ -102,9 +144,13 @@ final class Staging {
   }
 
   long put(long[] values) {
+    long there = find(values);
+    if (there != 0) {
+      return there;
+    }
     int position = reserve(values.length, Long.BYTES);
     longs.put(position / Long.BYTES, values);
-    return address + position;
+    return remember(values, address + position);
   }
 
   long put(float[] values) {

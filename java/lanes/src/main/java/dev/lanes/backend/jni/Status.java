@@ -1,5 +1,6 @@
 package dev.lanes.backend.jni;
 
+import dev.lanes.error.DeviceFailedException;
 import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.error.NativeException;
 import dev.lanes.kernels.global.lanes;
@@ -23,12 +24,25 @@ final class Status {
     }
   }
 
-  private static RuntimeException failure(int status, long requiredBytes) {
+  /** For calls that give something back: on a device that has failed there is nothing left to give, and that was reported before. */
+  static void checkRelease(int status) {
+    if (status != lanes.LANES_ERROR_DEVICE) {
+      check(status);
+    }
+  }
+
+  /** What the last call of this thread that failed said: the function's name, and the problem. */
+  static String message() {
     BytePointer text = lanes.lanes_last_error();
-    String message = text == null ? "status " + status : text.getString();
+    return text == null ? "" : text.getString();
+  }
+
+  private static RuntimeException failure(int status, long requiredBytes) {
+    String message = message();
     return switch (status) {
       case lanes.LANES_ERROR_INVALID_ARGUMENT -> new IllegalArgumentException(message);
       case lanes.LANES_ERROR_OUT_OF_MEMORY -> new InsufficientMemoryException(message, requiredBytes, -1);
+      case lanes.LANES_ERROR_DEVICE -> new DeviceFailedException(message);
       default -> new NativeException(status, message);
     };
   }

@@ -42,7 +42,7 @@ public final class ReferenceBackend implements Backend {
     for (String op : OPS) {
       implementations.put(op, "java");
     }
-    info = new BackendInfo("reference", "java", parallel.threads(), false, why, implementations);
+    info = new BackendInfo("reference", "", "java", parallel.threads(), false, "", why, implementations);
   }
 
   /** Runs {@code body} while nothing else runs on this backend and nothing of it is being closed. */

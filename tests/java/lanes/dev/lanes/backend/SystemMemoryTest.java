@@ -1,4 +1,4 @@
-package dev.lanes.model;
+package dev.lanes.backend;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

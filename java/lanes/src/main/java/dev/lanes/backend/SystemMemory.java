@@ -1,4 +1,4 @@
-package dev.lanes.model;
+package dev.lanes.backend;
 
 import java.io.IOException;
 import java.nio.file.Files;
