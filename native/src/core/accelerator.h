@@ -49,15 +49,15 @@ class Accelerator {
 
   // ---- Lists
 
-  // From here to End or Abandon the calling thread has the device to itself. `timed`: End tells what each op took.
-  virtual void Begin(bool timed) = 0;
+  // From here to End or Abandon the calling thread has the device to itself. With `profiles` the time that each op takes is measured
+  // and added to profiles[op].nanos.
+  virtual void Begin(lanes_op_profile* profiles) = 0;
   // What is listed from here on belongs to op number `op` (ops/registry.h).
-  virtual void BeginOp(int32_t op) noexcept = 0;
+  virtual void BeginOp(int32_t op) = 0;
   // The op has failed: nothing of it will run.
   virtual void AbandonOp() noexcept = 0;
-  // Runs the list. Returns when results for the host are there, with `wait` when all is done. When timed, adds what each op took to
-  // profiles[op].nanos.
-  virtual void End(bool wait, lanes_op_profile* profiles) = 0;
+  // Runs the list. Returns when results for the host are there, with `wait` when all is done.
+  virtual void End(bool wait) = 0;
   // The list is dropped. Not after End, even when that threw.
   virtual void Abandon() noexcept = 0;
 

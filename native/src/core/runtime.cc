@@ -16,7 +16,7 @@ void* OpContext::Scratch(int64_t bytes) {
 }
 
 Run::Run(lanes_runtime& runtime) : lock_(runtime.turn), runtime_(runtime), device_(runtime.context.device().get()) {
-  if (device_ != nullptr) device_->Begin(runtime.profile.on);
+  if (device_ != nullptr) device_->Begin(runtime.profile.times());
   runtime.context.pool().turns().Take(&runtime);
   run_runtime = &runtime;
 }
@@ -28,7 +28,7 @@ Run::~Run() {
 }
 
 void Run::End() {
-  if (device_ != nullptr) std::exchange(device_, nullptr)->End(false, runtime_.profile.ops);
+  if (device_ != nullptr) std::exchange(device_, nullptr)->End(false);
 }
 
 void Run::Yield() {
@@ -47,15 +47,24 @@ Turn::Turn(lanes_runtime& runtime, OpId op)
   ThreadPool& pool = runtime.context.pool();
   if (!in_run_) {
     lock_.lock();
-    if (device_ != nullptr) device_->Begin(runtime.profile.on);
-    pool.turns().Take(&runtime);
+    if (device_ != nullptr) device_->Begin(runtime.profile.times());
   }
-  if (device_ != nullptr) device_->BeginOp(static_cast<int32_t>(op));
+  if (device_ != nullptr) BeginOp();
+  if (!in_run_) pool.turns().Take(&runtime);
   timed_ = runtime.profile.on;
   pool.set_timing(timed_);
   if (timed_) {
     lost_ = pool.lost();
     begin_ = Clock::now();
+  }
+}
+
+void Turn::BeginOp() {
+  try {
+    device_->BeginOp(static_cast<int32_t>(op_));
+  } catch (...) {
+    if (!in_run_) device_->Abandon();
+    throw;
   }
 }
 
@@ -80,7 +89,7 @@ Turn::~Turn() {
 
 void Turn::End() {
   Accelerator* const device = std::exchange(device_, nullptr);
-  if (device != nullptr && !in_run_) device->End(true, runtime_.profile.ops);
+  if (device != nullptr && !in_run_) device->End(true);
 }
 
 int Workers(const OpContext& context) { return context.pool().threads(); }

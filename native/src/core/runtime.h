@@ -36,6 +36,7 @@ class OpContext {
 struct Profile {
   bool on = false;
   lanes_op_profile ops[kOpCount] = {};
+  lanes_op_profile* times() { return on ? ops : nullptr; }
 };
 
 }  // namespace lanes
@@ -92,6 +93,8 @@ class Turn {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  void BeginOp();
 
   lanes_runtime& runtime_;
   std::unique_lock<std::mutex> lock_;

@@ -3,6 +3,7 @@
 #define LANES_CUDA_COMMON_LAUNCH_H_
 
 #include <cuda_runtime.h>
+#include <stdint.h>
 
 namespace lanes::cuda {
 

@@ -32,7 +32,7 @@ bool EncodeLines(const unsigned char* data, int64_t bytes, int64_t stride, int64
 template <class Products>
 bool LaunchProductsSm90(Device& device, const GemmProblem& problem) {
   const EpilogueArgs& e = problem.epilogue;
-  Sm90Plan plan;
+  Sm90Plan plan = {};
   if (!ChooseSm90({e.m, e.n, problem.row_bytes}, device.limits().multiprocessors, &plan)) return false;
   const Sm90Tile tile = kSm90Tiles[plan.tile];
   GemmSm90Args args = {};
