@@ -211,6 +211,9 @@ __device__ __forceinline__ void StoreMatrixX2(void* shared_row, const uint32_t (
 //   WgmmaCommit();
 //   WgmmaWait<0>();  WgmmaHold(d);            // until then d, registers of a and both tiles are not touched
 //
+// All four warps come to each of these with the same descriptors, but a warp waits for its own products alone: who frees a tile
+// counts an arrival of every warp.
+//
 // d[4 * j + i] of thread t is element (row 16 * (t / 32) + t % 32 / 4 + 8 * (i / 2), column 8 * j + 2 * (t % 4) + i % 2) of a 64-row
 // product. a from registers is laid out as that of mma.sync m16n8k16, 16 rows a warp.
 

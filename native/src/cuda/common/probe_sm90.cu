@@ -5,10 +5,10 @@ namespace lanes::cuda {
 namespace {
 
 constexpr int32_t kThreads = 128;  // a warpgroup
-constexpr int32_t kBlocks = 64;    // each with numbers of its own
+constexpr int32_t kBlocks = 16;    // each with numbers of its own
 constexpr int32_t kRows = 64, kColumns = 64;
 constexpr int32_t kLine = 64;      // elements of k in a tile of 128-byte lines
-constexpr int32_t kMostLines = 24;
+constexpr int32_t kMostLines = 8;
 
 struct ProbeArgs {
   uint32_t* differences;  // [kBlocks], elements

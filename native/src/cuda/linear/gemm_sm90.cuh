@@ -135,8 +135,9 @@ struct GemmSm90 {
 
   // ---- A consumer, one warpgroup ---------------------------------------------------------------------------------
 
+  // By each warp: a wait of one says nothing about the products of the other three.
   static __device__ __forceinline__ void Release(const Shared& shared, int32_t stage, uint32_t thread, uint32_t cluster) {
-    if (thread < cluster) BarrierArriveAt(&shared.empty[stage], thread);
+    if (thread % 32 < cluster) BarrierArriveAt(&shared.empty[stage], thread % 32);
   }
 
   static __device__ __forceinline__ void Multiply(const GemmSm90Args& args, const Shared& shared, StageCursor<kStages>& cursor,
@@ -230,7 +231,7 @@ struct GemmSm90 {
     if (threadIdx.x == 0) {
       for (int32_t i = 0; i < kStages; ++i) {
         BarrierInit(&shared.full[i], 1);
-        BarrierInit(&shared.empty[i], kConsumers * cluster);
+        BarrierInit(&shared.empty[i], 4 * kConsumers * cluster);
       }
       BarrierInitFence();
     }

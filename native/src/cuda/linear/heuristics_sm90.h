@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <iterator>
 
 namespace lanes::cuda {
 
@@ -108,36 +109,45 @@ inline double Sm90Cycles(const Sm90Shape& shape, Sm90Tile tile, int32_t cluster,
   return std::max(static_cast<double>(waves) * (lines * line + around), bytes / (4.3e12 / 1.75e9));
 }
 
-// False for shapes that 32-bit coordinates do not reach.
-inline bool ChooseSm90(const Sm90Shape& shape, int32_t multiprocessors, Sm90Plan* plan) {
-  if (shape.m > INT32_MAX / 2 || shape.n > INT32_MAX / 2 || shape.row_bytes > INT32_MAX) return false;
-  double best = INFINITY;
-  int32_t index = 0;
-  for (const Sm90Tile tile : kSm90Tiles) {
-    for (const int32_t cluster : {2, 1}) {
-      // Halves of the tokens' lines are whole groups of eight, and a cluster has two feature tiles to do.
-      if (cluster == 2 && (tile.consumers == 1 || shape.n <= Sm90Features(tile) || multiprocessors < 2)) continue;
-      const double cycles = Sm90Cycles(shape, tile, cluster, multiprocessors);
-      // A smaller tile moves more bytes for the same product, which takes power where it takes no time: it has to win clearly.
-      if (!(cycles < 0.97 * best)) continue;
-      best = cycles;
-      plan->tile = index;
-      plan->cluster = cluster;
-    }
-    ++index;
-  }
-  const Sm90Tile tile = kSm90Tiles[plan->tile];
-  const int64_t features = Sm90Features(tile) * plan->cluster;
+// Halves of the tokens' lines are whole groups of eight for two consumers only, and a cluster needs two feature tiles.
+inline bool Sm90Clusters(const Sm90Shape& shape, Sm90Tile tile, int32_t multiprocessors) {
+  return tile.consumers == 2 && shape.n > Sm90Features(tile) && multiprocessors >= 2;
+}
+
+// The product in tiles of kSm90Tiles[index]. False for shapes that 32-bit coordinates do not reach.
+inline bool PlanSm90(const Sm90Shape& shape, int32_t index, int32_t cluster, int32_t multiprocessors, Sm90Plan* plan) {
+  if (shape.m > INT32_MAX / 2 || shape.n > INT32_MAX / 2 || shape.row_bytes > INT32_MAX / 2) return false;
+  const Sm90Tile tile = kSm90Tiles[index];
+  const int64_t features = Sm90Features(tile) * cluster;
   const int64_t feature_tiles = Sm90DivideUp(shape.n, features), token_tiles = Sm90DivideUp(shape.m, tile.tokens);
   if (feature_tiles * token_tiles > INT32_MAX / 2) return false;
+  plan->tile = index;
+  plan->cluster = cluster;
   plan->tiles = static_cast<int32_t>(feature_tiles * token_tiles);
-  plan->clusters = std::min(plan->tiles, multiprocessors / plan->cluster);
+  plan->clusters = std::min(plan->tiles, multiprocessors / cluster);
   plan->lines = static_cast<int32_t>(Sm90DivideUp(shape.row_bytes, kSm90LineBytes));
-  // Tiles that run at one time cover band feature tiles by clusters / band token tiles; their lines are fewest in a square.
+  // Tiles that run at one time cover `band` feature tiles by clusters / band token tiles; their lines are fewest in a square.
   const double square = std::sqrt(static_cast<double>(plan->clusters) * tile.tokens / static_cast<double>(features));
   const int64_t band = std::clamp<int64_t>(std::llround(square), 1, feature_tiles);
   plan->order = {static_cast<int32_t>(feature_tiles), static_cast<int32_t>(token_tiles), static_cast<int32_t>(band)};
   return true;
+}
+
+inline bool ChooseSm90(const Sm90Shape& shape, int32_t multiprocessors, Sm90Plan* plan) {
+  double best = INFINITY;
+  int32_t best_tile = 0, best_cluster = 1;
+  for (int32_t i = 0; i < static_cast<int32_t>(std::size(kSm90Tiles)); ++i) {
+    for (const int32_t cluster : {2, 1}) {
+      if (cluster == 2 && !Sm90Clusters(shape, kSm90Tiles[i], multiprocessors)) continue;
+      const double cycles = Sm90Cycles(shape, kSm90Tiles[i], cluster, multiprocessors);
+      // A smaller tile moves more bytes for the same product, which takes power where it takes no time: it has to win clearly.
+      if (!(cycles < 0.97 * best)) continue;
+      best = cycles;
+      best_tile = i;
+      best_cluster = cluster;
+    }
+  }
+  return PlanSm90(shape, best_tile, best_cluster, multiprocessors, plan);
 }
 
 }  // namespace lanes::cuda

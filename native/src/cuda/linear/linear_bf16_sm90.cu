@@ -2,6 +2,8 @@
 
 namespace lanes::cuda {
 
-bool LaunchBf16Sm90(Device& device, const GemmProblem& problem) { return LaunchProductsSm90<Bf16Products>(device, problem); }
+bool LaunchBf16Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan) {
+  return LaunchProductsSm90<Bf16Products>(device, problem, plan);
+}
 
 }  // namespace lanes::cuda

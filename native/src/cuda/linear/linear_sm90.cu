@@ -4,9 +4,12 @@ namespace lanes::cuda {
 
 bool LaunchSm90(Device& device, const GemmProblem& problem) {
   const DeviceLimits& limits = device.limits();
-  if (!limits.hopper) return false;
-  if (problem.products == Products::kBf16) return limits.hopper_bits && LaunchBf16Sm90(device, problem);
-  return problem.row_bytes <= kMostS8Sums && LaunchS8Sm90(device, problem);
+  const EpilogueArgs& e = problem.epilogue;
+  if (!limits.hopper || problem.x == nullptr) return false;
+  Sm90Plan plan = {};
+  if (!ChooseSm90({e.m, e.n, problem.row_bytes}, limits.multiprocessors, &plan)) return false;
+  if (problem.products == Products::kBf16) return limits.hopper_bits && LaunchBf16Sm90(device, problem, plan);
+  return problem.row_bytes <= kMostS8Sums && LaunchS8Sm90(device, problem, plan);
 }
 
 }  // namespace lanes::cuda

@@ -9,8 +9,9 @@
 
 namespace lanes::cuda {
 
-bool LaunchBf16Sm90(Device& device, const GemmProblem& problem);
-bool LaunchS8Sm90(Device& device, const GemmProblem& problem);
+// False where the driver encodes no map of the rows; then nothing was launched.
+bool LaunchBf16Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
+bool LaunchS8Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
 
 // Rows of bytes as a matrix of the products' elements, in boxes of one line by `rows`.
 template <class Products>
@@ -30,10 +31,8 @@ bool EncodeLines(const unsigned char* data, int64_t bytes, int64_t stride, int64
 }
 
 template <class Products>
-bool LaunchProductsSm90(Device& device, const GemmProblem& problem) {
+bool LaunchProductsSm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan) {
   const EpilogueArgs& e = problem.epilogue;
-  Sm90Plan plan = {};
-  if (!ChooseSm90({e.m, e.n, problem.row_bytes}, device.limits().multiprocessors, &plan)) return false;
   const Sm90Tile tile = kSm90Tiles[plan.tile];
   GemmSm90Args args = {};
   if (!EncodeLines<Products>(problem.weight, problem.row_bytes, problem.row_bytes, e.n, Sm90Features(tile), &args.weight)) return false;

@@ -644,6 +644,7 @@ __attribute__((no_sanitize("address"))) bool Untouched(const unsigned char* byte
 void StartCluster(const LaunchConfig& config, uint64_t number) {
   Cluster& cluster = m.cluster;
   const uint32_t count = config.block.x * config.block.y * config.block.z;
+  ++cluster.run;
   cluster.live = count * config.cluster;
   cluster.arrived = 0;
   cluster.phase = 0;

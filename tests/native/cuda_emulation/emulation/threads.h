@@ -95,6 +95,7 @@ struct Later {
 };
 
 struct Cluster {
+  uint64_t run = 0;  // counts clusters that have begun, for who keeps something until the end of one
   Block* blocks = nullptr;
   uint32_t size = 0;
   uint32_t live = 0;     // threads of all its blocks

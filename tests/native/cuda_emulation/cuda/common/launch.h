@@ -4,6 +4,7 @@
 #define LANES_CUDA_COMMON_LAUNCH_H_
 
 #include <cuda_runtime.h>
+#include <string.h>
 
 namespace lanes::cuda {
 
@@ -26,7 +27,9 @@ template <class Args>
 KernelRef RefOf(void (*kernel)(Args)) {
   return {reinterpret_cast<const void*>(kernel),
           [](const void* function, const void* args) {
-            reinterpret_cast<void (*)(Args)>(const_cast<void*>(function))(*static_cast<const Args*>(args));
+            Args aligned;
+            memcpy(static_cast<void*>(&aligned), args, sizeof aligned);
+            reinterpret_cast<void (*)(Args)>(const_cast<void*>(function))(aligned);
           },
           sizeof(Args), __PRETTY_FUNCTION__};
 }
