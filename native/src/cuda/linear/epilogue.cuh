@@ -34,7 +34,7 @@ template <bool kScaled>
 struct FourFeatures {
   int64_t feature;
   bool together;  // else one by one, and those outside of y are left out
-  float4 bias, w_scale;
+  float4 bias = {}, w_scale = {};
 
   __device__ __forceinline__ FourFeatures(const EpilogueArgs& e, int64_t first) : feature(first) {
     together = e.vectors && feature + 4 <= e.n;
@@ -48,8 +48,8 @@ struct FourFeatures {
 // And what a token brings, which can be loaded some time before it is used.
 template <bool kScaled>
 struct FourInputs {
-  float4 residual;
-  float x_scale;
+  float4 residual = {};
+  float x_scale = 0;
 
   // Nothing when `token` is not below `end`.
   __device__ __forceinline__ void Load(const EpilogueArgs& e, const FourFeatures<kScaled>& features, int64_t token, int64_t end) {

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cuda/common/device.h"
+#include "cuda/linear/heuristics.h"
 #include "ops/linear.h"
 
 namespace lanes::cuda {
@@ -47,10 +48,10 @@ struct GemmProblem {
 // at most kMostS8Sums long.
 bool LaunchSm90(Device& device, const GemmProblem& problem);
 
-// linear_gemm.cu: any problem.
+// gemm.cu: any problem.
 void LaunchGemm(Device& device, const GemmProblem& problem);
 
-// linear_gemv.cu: few tokens, whose rows of x stay in shared memory. With `x_floats` (BF16 only) the kernel rounds x itself and
+// gemv.cu: few tokens, whose rows of x stay in shared memory. With `x_floats` (BF16 only) the kernel rounds x itself and
 // `problem.x` is null. False: not taken.
 struct FloatRows {
   const float* data;
@@ -59,11 +60,8 @@ struct FloatRows {
 };
 bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_floats);
 
-// linear_exact.cu: float32 sums as the CPU takes them, of f32, bf16 and f16 weights.
+// exact.cu: float32 sums as the CPU takes them, of f32, bf16 and f16 weights.
 void LaunchExact(Device& device, const LinearArgs& args, const EpilogueArgs& epilogue);
-
-// Sums of int8 products stay below 2^31 over this many, which a chain in 32 bits may take: 128 * 128 * 65,536 = 2^30.
-inline constexpr int64_t kMostS8Sums = 65536;
 
 }  // namespace lanes::cuda
 

@@ -1,0 +1,146 @@
+// One block a row.
+#include "cuda/linear/rows.h"
+
+#include "cuda/common/ptx.cuh"
+#include "cuda/common/quantize.cuh"
+#include "cuda/common/reduce.cuh"
+
+namespace lanes::cuda {
+namespace {
+
+constexpr int32_t kThreads = 256;
+
+struct RowsArgs {
+  const void* from;
+  int64_t stride, cols;  // elements
+  bool vectors;          // four elements lie at aligned addresses
+  unsigned char* to;
+  int64_t row_bytes;
+  Quantization quantization;
+  float* scale;
+};
+
+// Four elements of a row from `col` on, zeros behind its end.
+__device__ __forceinline__ float4 LoadFour(const float* row, int64_t col, int64_t cols, bool vectors) {
+  if (vectors && col + 4 <= cols) return *reinterpret_cast<const float4*>(row + col);
+  float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+  if (col < cols) v.x = row[col];
+  if (col + 1 < cols) v.y = row[col + 1];
+  if (col + 2 < cols) v.z = row[col + 2];
+  if (col + 3 < cols) v.w = row[col + 3];
+  return v;
+}
+
+__global__ void __launch_bounds__(kThreads) RoundKernel(const RowsArgs args) {
+  DependencyWait();
+  const int64_t token = blockIdx.x;
+  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
+  uint2* const to = reinterpret_cast<uint2*>(args.to + token * args.row_bytes);
+#pragma unroll 4
+  for (int64_t four = threadIdx.x; four < args.row_bytes / 8; four += kThreads) {
+    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    to[four] = make_uint2(PackBf16(v.x, v.y), PackBf16(v.z, v.w));
+  }
+  DependencyLaunch();
+}
+
+__global__ void __launch_bounds__(kThreads) CopyKernel(const RowsArgs args) {
+  DependencyWait();
+  const int64_t token = blockIdx.x;
+  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
+  float4* const to = reinterpret_cast<float4*>(args.to + token * args.row_bytes);
+#pragma unroll 4
+  for (int64_t four = threadIdx.x; four < args.row_bytes / 16; four += kThreads) to[four] = LoadFour(row, four * 4, args.cols, args.vectors);
+  DependencyLaunch();
+}
+
+__global__ void __launch_bounds__(kThreads) CopyS8Kernel(const RowsArgs args) {
+  DependencyWait();
+  const int64_t token = blockIdx.x;
+  const int8_t* const row = static_cast<const int8_t*>(args.from) + token * args.stride;
+  uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
+  for (int64_t four = threadIdx.x; four < args.row_bytes / 4; four += kThreads) {
+    int32_t q[4];
+#pragma unroll
+    for (int32_t i = 0; i < 4; ++i) q[i] = four * 4 + i < args.cols ? row[four * 4 + i] : 0;
+    to[four] = PackS8(q[0], q[1], q[2], q[3]);
+  }
+  DependencyLaunch();
+}
+
+__global__ void __launch_bounds__(kThreads) QuantizeKernel(const RowsArgs args) {
+  DependencyWait();
+  const int64_t token = blockIdx.x;
+  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
+  uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
+  const int64_t fours = args.row_bytes / 4;
+  uint32_t largest = 0;
+  const Larger larger;
+#pragma unroll 4
+  for (int64_t four = threadIdx.x; four < fours; four += kThreads) {
+    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    largest = larger(largest, larger(larger(MagnitudeBits(v.x), MagnitudeBits(v.y)), larger(MagnitudeBits(v.z), MagnitudeBits(v.w))));
+  }
+  largest = ReduceBlock(largest, kThreads / 32, reinterpret_cast<uint32_t*>(SharedMemory()), larger);
+  const RowQuantizer quantize = QuantizerOf(args.quantization, largest);
+  if (threadIdx.x == 0) args.scale[token] = quantize.scale;
+#pragma unroll 4
+  for (int64_t four = threadIdx.x; four < fours; four += kThreads) {
+    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    to[four] = PackS8(quantize(v.x), quantize(v.y), quantize(v.z), quantize(v.w));
+  }
+  DependencyLaunch();
+}
+
+RowsArgs RowsOfX(Device& device, const LinearArgs& args, int64_t row_bytes) {
+  RowsArgs rows = {};
+  rows.from = args.x;
+  rows.stride = args.x_stride;
+  rows.cols = args.weight.cols;
+  rows.vectors = reinterpret_cast<uintptr_t>(args.x) % 16 == 0 && (args.x_stride % 4 == 0 || args.m == 1);
+  rows.to = device.Scratch<unsigned char>(args.m * row_bytes);
+  rows.row_bytes = row_bytes;
+  return rows;
+}
+
+LaunchConfig ConfigOf(const LinearArgs& args) {
+  LaunchConfig config;
+  config.grid = dim3(static_cast<uint32_t>(args.m));
+  config.block = dim3(static_cast<uint32_t>(kThreads));
+  return config;
+}
+
+}  // namespace
+
+const unsigned char* RoundRows(Device& device, const LinearArgs& args, int64_t row_bytes) {
+  const RowsArgs rows = RowsOfX(device, args, row_bytes);
+  device.Launch(ConfigOf(args), RoundKernel, rows);
+  return rows.to;
+}
+
+const unsigned char* QuantizeRows(Device& device, const LinearArgs& args, int64_t row_bytes, const float** scale) {
+  RowsArgs rows = RowsOfX(device, args, row_bytes);
+  rows.quantization = QuantizationOfActivations(args.input_scale);
+  rows.scale = device.Scratch<float>(args.m);
+  LaunchConfig config = ConfigOf(args);
+  config.shared_bytes = kThreads / 32 * sizeof(uint32_t);
+  device.Launch(config, QuantizeKernel, rows);
+  *scale = rows.scale;
+  return rows.to;
+}
+
+const float* CopyRows(Device& device, const LinearArgs& args, int64_t row_bytes) {
+  const RowsArgs rows = RowsOfX(device, args, row_bytes);
+  device.Launch(ConfigOf(args), CopyKernel, rows);
+  return reinterpret_cast<const float*>(rows.to);
+}
+
+const unsigned char* CopyS8Rows(Device& device, const LinearArgs& args, int64_t row_bytes) {
+  RowsArgs rows = RowsOfX(device, args, row_bytes);
+  rows.from = args.xq;
+  rows.stride = args.xq_stride;
+  device.Launch(ConfigOf(args), CopyS8Kernel, rows);
+  return rows.to;
+}
+
+}  // namespace lanes::cuda

@@ -1,0 +1,22 @@
+// Rows of x as the products take them, in scratch memory of the op: padded with zeros to `row_bytes`, 16-byte aligned.
+#ifndef LANES_CUDA_LINEAR_ROWS_H_
+#define LANES_CUDA_LINEAR_ROWS_H_
+
+#include "cuda/common/device.h"
+#include "ops/linear.h"
+
+namespace lanes::cuda {
+
+// Rounded to bf16, half to even.
+const unsigned char* RoundRows(Device& device, const LinearArgs& args, int64_t row_bytes);
+
+// Quantized; `*scale` is their scales.
+const unsigned char* QuantizeRows(Device& device, const LinearArgs& args, int64_t row_bytes, const float** scale);
+
+// As they are: of x, or of xq.
+const float* CopyRows(Device& device, const LinearArgs& args, int64_t row_bytes);
+const unsigned char* CopyS8Rows(Device& device, const LinearArgs& args, int64_t row_bytes);
+
+}  // namespace lanes::cuda
+
+#endif  // LANES_CUDA_LINEAR_ROWS_H_
