@@ -25,6 +25,15 @@ OpenDevices& GetOpenDevices() {
   return open;
 }
 
+// A failed device answers all calls of the process.
+void CheckOpenDevices() {
+  OpenDevices& open = GetOpenDevices();
+  const std::lock_guard<std::recursive_mutex> lock(open.mutex);
+  for (const auto& entry : open.devices) {
+    if (const std::shared_ptr<StreamDevice> device = entry.second.lock()) device->health().CheckAlive();
+  }
+}
+
 [[noreturn]] void ThrowNoDevice(const char* reason) { ThrowUnsupported("no CUDA device: %s", reason); }
 
 [[noreturn]] void ThrowNoDevice(cudaError_t status) {
@@ -74,6 +83,7 @@ void Close(StreamDevice* device, int32_t index) {
 }  // namespace
 
 int32_t DeviceCount() {
+  CheckOpenDevices();
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status != cudaSuccess) ThrowNoDevice(status);
@@ -120,10 +130,7 @@ std::shared_ptr<Accelerator> OpenDevice(int32_t index) {
   OpenDevices& open = GetOpenDevices();
   const std::lock_guard<std::recursive_mutex> lock(open.mutex);
   std::weak_ptr<StreamDevice>& known = open.devices[index];
-  if (std::shared_ptr<StreamDevice> device = known.lock()) {
-    device->health().CheckAlive();
-    return device;
-  }
+  if (std::shared_ptr<StreamDevice> device = known.lock()) return device;
   std::shared_ptr<StreamDevice> device(new StreamDevice(index), [index](StreamDevice* closing) { Close(closing, index); });
   known = device;
   return device;
