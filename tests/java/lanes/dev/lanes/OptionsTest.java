@@ -30,6 +30,7 @@ class OptionsTest {
     return switch (option) {
       case "maxTokens", "topK" -> number >= 0;
       case "threads" -> number >= 0 && number <= 1024;
+      case "deviceIndex" -> number >= 0 && number <= 1023;
       case "logProbabilities" -> number >= 0 && number <= 1000;
       case "contextLength", "cacheBytes", "cacheTokens" -> number >= 1;
       case "stepTokens" -> number >= 1 && number <= 1 << 20;

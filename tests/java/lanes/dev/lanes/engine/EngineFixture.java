@@ -24,33 +24,38 @@ import java.util.function.UnaryOperator;
 final class EngineFixture implements AutoCloseable {
   /** What may be chosen. */
   record Setup(BackendOptions.Device device, int threads, int pages, int stepTokens, int maxBatch, boolean prefixReuse,
-      UnaryOperator<StepFunction> wrap) {
+      boolean poison, UnaryOperator<StepFunction> wrap) {
     static Setup of(BackendOptions.Device device) {
-      return new Setup(device, 1, 64, 32, 64, false, step -> step);
+      return new Setup(device, 1, 64, 32, 64, false, true, step -> step);
     }
 
     Setup withThreads(int value) {
-      return new Setup(device, value, pages, stepTokens, maxBatch, prefixReuse, wrap);
+      return new Setup(device, value, pages, stepTokens, maxBatch, prefixReuse, poison, wrap);
     }
 
     Setup withPages(int value) {
-      return new Setup(device, threads, value, stepTokens, maxBatch, prefixReuse, wrap);
+      return new Setup(device, threads, value, stepTokens, maxBatch, prefixReuse, poison, wrap);
     }
 
     Setup withStepTokens(int value) {
-      return new Setup(device, threads, pages, value, maxBatch, prefixReuse, wrap);
+      return new Setup(device, threads, pages, value, maxBatch, prefixReuse, poison, wrap);
     }
 
     Setup withMaxBatch(int value) {
-      return new Setup(device, threads, pages, stepTokens, value, prefixReuse, wrap);
+      return new Setup(device, threads, pages, stepTokens, value, prefixReuse, poison, wrap);
     }
 
     Setup withPrefixReuse() {
-      return new Setup(device, threads, pages, stepTokens, maxBatch, true, wrap);
+      return new Setup(device, threads, pages, stepTokens, maxBatch, true, poison, wrap);
+    }
+
+    /** Pages are used as they come. */
+    Setup withoutPoison() {
+      return new Setup(device, threads, pages, stepTokens, maxBatch, prefixReuse, false, wrap);
     }
 
     Setup withStep(UnaryOperator<StepFunction> value) {
-      return new Setup(device, threads, pages, stepTokens, maxBatch, prefixReuse, value);
+      return new Setup(device, threads, pages, stepTokens, maxBatch, prefixReuse, poison, value);
     }
   }
 
@@ -66,7 +71,7 @@ final class EngineFixture implements AutoCloseable {
     try (Checkpoint checkpoint = Checkpoint.open(directory)) {
       model = TransformerModel.load(checkpoint, config, backend, ModelOptions.defaults(), ProgressListener.NONE);
     }
-    cache = new KvCache(backend, model.kvSpec(setup.pages, DType.F32), new KvCache.Options(setup.prefixReuse, true));
+    cache = new KvCache(backend, model.kvSpec(setup.pages, DType.F32), new KvCache.Options(setup.prefixReuse, setup.poison));
     EngineConfig engineConfig =
         new EngineConfig(!model.hasLogits(), model.widestWindow(), setup.stepTokens, setup.maxBatch, true);
     StepFunction steps = setup.wrap.apply(model::forward);

@@ -2,6 +2,7 @@ package dev.lanes.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.lanes.TestDevices;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
@@ -35,7 +36,7 @@ class ReferenceOutputsTest {
     for (BackendOptions backend : TestBackends.all()) {
       List<String> models = new ArrayList<>(RANDOM);
       models.add("stories260K");
-      if (backend != TestBackends.JAVA && backend.isa() != BackendOptions.Isa.REFERENCE) {
+      if (backend != TestBackends.JAVA && backend.isa() != BackendOptions.Isa.REFERENCE && !TestDevices.EMULATED) {
         models = new ArrayList<>(RANDOM);
         models.addAll(TRAINED);
       }

@@ -76,8 +76,7 @@ public final class Engine implements AutoCloseable {
   public Ticket generate(GenerationRequest request, GenerationListener listener) {
     synchronized (lock) {
       requireOpen();
-      GenerationSequence sequence = new GenerationSequence(arrivals++, request, listener, config.modelWindow(),
-          () -> backend.memory().peakTotal());
+      GenerationSequence sequence = new GenerationSequence(arrivals++, request, listener, config.modelWindow(), this::peakNativeBytes);
       if (sequence.endIfNothingToDo()) {
         return () -> {};
       }
@@ -99,6 +98,15 @@ public final class Engine implements AutoCloseable {
       ForwardSequence sequence = new ForwardSequence(arrivals++, request, config.modelWindow());
       enqueue(sequence);
       return sequence.done();
+    }
+  }
+
+  /** Whoever has ended is told so, whatever has become of the device meanwhile. */
+  private long peakNativeBytes() {
+    try {
+      return backend.memory().peakTotal();
+    } catch (DeviceFailedException e) {
+      return 0;
     }
   }
 

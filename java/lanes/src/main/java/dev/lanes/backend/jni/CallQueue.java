@@ -33,6 +33,7 @@ final class CallQueue {
   private int count;
   private int used;
   private int open;
+  private long runs;
   private final List<Runnable> results = new ArrayList<>();
 
   CallQueue(Resource.Owner owner, RuntimeHandle runtime) {
@@ -56,6 +57,11 @@ final class CallQueue {
     if (open == 0) {
       flush();
     }
+  }
+
+  /** Native calls so far. */
+  long runs() {
+    return runs;
   }
 
   boolean isEmpty() {
@@ -93,6 +99,7 @@ final class CallQueue {
       int waiting = count;
       count = 0;
       used = 0;
+      runs++;
       try {
         Status.check(lanes.lanes_run(runtime, table, waiting));
         results.forEach(Runnable::run);

@@ -297,6 +297,26 @@ public final class NativeBackend implements Backend {
     }
   }
 
+  /** For tests: how often ops were handed to the native side. */
+  long runs() {
+    lock();
+    try {
+      return runtime.calls().queue().runs();
+    } finally {
+      unlock();
+    }
+  }
+
+  /** For tests: the device fails as after an illegal access in a kernel. */
+  void failDevice() {
+    lock();
+    try {
+      Status.check(lanes.lanes_fail_device(runtime.handle()));
+    } finally {
+      unlock();
+    }
+  }
+
   void pack(NativeWeight weight, PackedWeight.Part part) {
     lock();
     try {

@@ -1,0 +1,140 @@
+package dev.lanes.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.offset;
+
+import dev.lanes.Device;
+import dev.lanes.Lanes;
+import dev.lanes.LanguageModel;
+import dev.lanes.LoadOptions;
+import dev.lanes.TestSeed;
+import dev.lanes.TinyCheckpoint;
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.BackendOptions;
+import dev.lanes.backend.Backends;
+import dev.lanes.backend.MemoryTag;
+import dev.lanes.backend.Tensor;
+import dev.lanes.backend.jni.NativeInternals;
+import dev.lanes.context.ContextPolicy;
+import dev.lanes.engine.EngineFixture.Ask;
+import dev.lanes.engine.EngineFixture.Setup;
+import dev.lanes.error.DeviceFailedException;
+import dev.lanes.error.InsufficientMemoryException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledIf;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The engine on a GPU: what a sequence gives, what a step costs, and what becomes of all when the device fails. */
+@EnabledIf("dev.lanes.TestDevices#cuda")
+@Timeout(300)
+class CudaEngineTest {
+  private static final BackendOptions.Device CUDA = BackendOptions.Device.CUDA;
+
+  @TempDir
+  static Path directory;
+
+  @BeforeAll
+  static void write() {
+    TinyCheckpoint.llama(directory, TestSeed.value());
+  }
+
+  /** Greedy and sampled, whole context, window and sinks. */
+  private static List<Ask> mixed() {
+    Random random = TestSeed.random();
+    List<Ask> asks = new ArrayList<>();
+    asks.add(Ask.of(EngineFixture.prompt(random, 5), 6));
+    asks.add(Ask.of(EngineFixture.prompt(random, 65), 4));
+    asks.add(Ask.of(EngineFixture.prompt(random, 30), 5).with(new Sampling(0.9f, 40, 0.95f, 0.01f, 1.1f, 1_000, 3)));
+    asks.add(Ask.of(EngineFixture.prompt(random, 40), 5).with(ContextPolicy.slidingWindow(24)));
+    asks.add(Ask.of(EngineFixture.prompt(random, 40), 5).with(ContextPolicy.attentionSinks(3, 20)));
+    return asks;
+  }
+
+  @Test
+  void tokensAreThoseOfTheReferenceAloneAndTogether() throws Exception {
+    List<Ask> asks = mixed();
+    List<Collector> expected = run(asks, Setup.of(BackendOptions.Device.REFERENCE), false);
+    List<Collector> alone = run(asks, Setup.of(CUDA), false);
+    for (int i = 0; i < asks.size(); i++) {
+      assertThat(alone.get(i).ids).as("request %d, %s", i, TestSeed.note()).isEqualTo(expected.get(i).ids);
+      for (int t = 0; t < alone.get(i).ids.size(); t++) {
+        assertThat(alone.get(i).logProbabilities.get(t)).as("request %d, token %d", i, t)
+            .isCloseTo(expected.get(i).logProbabilities.get(t), offset(1e-3f));
+      }
+    }
+    List<Collector> together = run(asks, Setup.of(CUDA).withStepTokens(48), true);
+    for (int i = 0; i < asks.size(); i++) {
+      assertThat(together.get(i).bits()).as("request %d, %s", i, TestSeed.note()).isEqualTo(alone.get(i).bits());
+    }
+  }
+
+  private static List<Collector> run(List<Ask> asks, Setup setup, boolean together) throws Exception {
+    List<Collector> all = new ArrayList<>();
+    try (EngineFixture fixture = new EngineFixture(directory, setup)) {
+      if (together) {
+        all.addAll(List.of(fixture.startTogether(asks)));
+      }
+      for (int i = 0; i < asks.size(); i++) {
+        if (!together) {
+          all.add(fixture.start(asks.get(i)));
+        }
+        all.get(i).await();
+      }
+      assertThat(fixture.freePages()).isEqualTo(64);
+    }
+    return all;
+  }
+
+  /** Running, waiting, new: all are told within a second, pages are back, and everything closes. */
+  @Test
+  void aDeviceThatFails() throws Exception {
+    EngineFixture fixture = new EngineFixture(directory, Setup.of(CUDA).withMaxBatch(2));
+    List<Collector> all = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      all.add(fixture.start(Ask.of(EngineFixture.prompt(TestSeed.random(), 5), 400)));
+    }
+    assertThat(all.get(0).firstToken.await(60, TimeUnit.SECONDS)).isTrue();
+    NativeInternals.failDevice(fixture.backend);
+    for (Collector one : all) {
+      assertThatThrownBy(one::await).cause().isInstanceOf(DeviceFailedException.class).hasMessageContaining("device");
+    }
+    assertThatThrownBy(() -> fixture.start(Ask.of(new int[] {1}, 1))).isInstanceOf(DeviceFailedException.class);
+    assertThat(fixture.freePages()).isEqualTo(64);
+    fixture.close();
+    // Nobody has it open any more: its driver begins anew.
+    try (Backend again = Backends.open(new BackendOptions(CUDA, 1, BackendOptions.Isa.AUTO));
+        Tensor x = again.tensor(MemoryTag.OTHER, 1, 1)) {
+      assertThat(x.toArray()).containsExactly(0);
+    }
+  }
+
+  @Test
+  void whatDoesNotFitIsRefusedBeforeAnyIsAllocated() {
+    LoadOptions options = LoadOptions.builder().device(Device.CUDA).cacheTokens(Integer.MAX_VALUE - 64).build();
+    assertThatThrownBy(() -> Lanes.load(directory, options)).isInstanceOf(InsufficientMemoryException.class)
+        .hasMessageContaining("does not fit into memory of cuda:0").satisfies(e -> {
+          InsufficientMemoryException failure = (InsufficientMemoryException) e;
+          assertThat(failure.requiredBytes()).isGreaterThan(failure.availableBytes());
+          assertThat(failure.availableBytes()).isPositive();
+        });
+  }
+
+  /** Nothing is said about a device: it is the GPU, and the model says so. */
+  @Test
+  void automaticTakesTheGpu() {
+    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().cacheTokens(128).build())) {
+      assertThat(model.info().backend().name()).isEqualTo("cuda");
+      assertThat(model.info().backend().why()).contains("compute capability");
+      assertThat(model.info().memory().memory()).startsWith("memory of cuda:0 ");
+      assertThat(model.info().memory().availableBytes()).isPositive();
+    }
+  }
+}
