@@ -106,12 +106,22 @@ inline double Sm90Cycles(const Sm90Shape& shape, Sm90Tile tile, int32_t cluster,
   const double around = 1500 + features * tokens / 8;
   const double bytes = static_cast<double>(shape.n + shape.m) * static_cast<double>(shape.row_bytes) +
                        4.0 * static_cast<double>(shape.n) * static_cast<double>(shape.m);
-  return std::max(static_cast<double>(waves) * (lines * line + around), bytes / (4.3e12 / 1.75e9));
+  const double products = static_cast<double>(waves) * (lines * line + around), memory = bytes / (4.3e12 / 1.75e9);
+  // The shorter one does not hide altogether.
+  return std::max(products, memory) + 0.15 * std::min(products, memory);
 }
 
 // Halves of the tokens' lines are whole groups of eight for two consumers only, and a cluster needs two feature tiles.
 inline bool Sm90Clusters(const Sm90Shape& shape, Sm90Tile tile, int32_t multiprocessors) {
   return tile.consumers == 2 && shape.n > Sm90Features(tile) && multiprocessors >= 2;
+}
+
+// Whether a narrower tile of as many features has room for all tokens.
+inline bool Sm90TooWide(const Sm90Shape& shape, Sm90Tile tile) {
+  for (const Sm90Tile other : kSm90Tiles) {
+    if (other.consumers == tile.consumers && other.tokens < tile.tokens && other.tokens >= shape.m) return true;
+  }
+  return false;
 }
 
 // The product in tiles of kSm90Tiles[index]. False for shapes that 32-bit coordinates do not reach.
@@ -137,6 +147,7 @@ inline bool ChooseSm90(const Sm90Shape& shape, int32_t multiprocessors, Sm90Plan
   double best = INFINITY;
   int32_t best_tile = 0, best_cluster = 1;
   for (int32_t i = 0; i < static_cast<int32_t>(std::size(kSm90Tiles)); ++i) {
+    if (Sm90TooWide(shape, kSm90Tiles[i])) continue;
     for (const int32_t cluster : {2, 1}) {
       if (cluster == 2 && !Sm90Clusters(shape, kSm90Tiles[i], multiprocessors)) continue;
       const double cycles = Sm90Cycles(shape, kSm90Tiles[i], cluster, multiprocessors);
