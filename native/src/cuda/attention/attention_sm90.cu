@@ -4,6 +4,6 @@ namespace lanes::cuda {
 
 // No head dimension has a kernel here yet: the portable path serves all.
 int32_t Sm90Rows(const DeviceLimits&, const KvLayout&) { return 0; }
-bool LaunchSm90(Device&, const AttentionArgs&, int32_t) { return false; }
+bool LaunchSm90(Device&, const AttentionArgs&, const RowBlock*, int32_t) { return false; }
 
 }  // namespace lanes::cuda

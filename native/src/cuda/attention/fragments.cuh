@@ -21,52 +21,64 @@ __device__ __forceinline__ float MinusInfinity() { return __int_as_float(static_
 
 __device__ __forceinline__ RowState EmptyRows() { return {{MinusInfinity(), MinusInfinity()}, {0.f, 0.f}}; }
 
-// Takes a tile's scores into the maximum, and makes them weights, not yet rounded. `alpha` is what sums and outputs so far are worth.
+// The largest score of row r in the columns that its quad holds.
+template <int kScores>
+__device__ __forceinline__ float LargestScore(const float (&s)[kScores], int r) {
+  float even = s[2 * r], odd = s[2 * r + 1];
+#pragma unroll
+  for (int j = 1; j < kScores / 4; ++j) {
+    even = fmaxf(even, s[4 * j + 2 * r]);
+    odd = fmaxf(odd, s[4 * j + 2 * r + 1]);
+  }
+  float largest = fmaxf(even, odd);
+  largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
+  return fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
+}
+
+// Takes a tile's largest score of row r into the maximum, and makes scores weights, not yet rounded. `alpha` is what sums and outputs
+// so far are worth.
+template <int kScores>
+__device__ __forceinline__ void MakeWeights(float (&s)[kScores], int r, float largest, RowState* rows, float (&alpha)[2]) {
+  largest = fmaxf(largest, rows->maximum[r]);
+  const float base = largest == MinusInfinity() ? 0.f : largest;
+  alpha[r] = Exp2(rows->maximum[r] - base);
+  rows->maximum[r] = largest;
+#pragma unroll
+  for (int j = 0; j < kScores / 4; ++j) {
+    s[4 * j + 2 * r] = Exp2(s[4 * j + 2 * r] - base);
+    s[4 * j + 2 * r + 1] = Exp2(s[4 * j + 2 * r + 1] - base);
+  }
+}
+
+// Both, for a quad that holds a whole tile.
 template <int kScores>
 __device__ __forceinline__ void RaiseMaximum(float (&s)[kScores], RowState* rows, float (&alpha)[2]) {
 #pragma unroll
-  for (int r = 0; r < 2; ++r) {
-    float even = s[2 * r], odd = s[2 * r + 1];
-#pragma unroll
-    for (int j = 1; j < kScores / 4; ++j) {
-      even = fmaxf(even, s[4 * j + 2 * r]);
-      odd = fmaxf(odd, s[4 * j + 2 * r + 1]);
-    }
-    float largest = fmaxf(even, odd);
-    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 1));
-    largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, 2));
-    largest = fmaxf(largest, rows->maximum[r]);
-    const float base = largest == MinusInfinity() ? 0.f : largest;
-    alpha[r] = Exp2(rows->maximum[r] - base);
-    rows->maximum[r] = largest;
-#pragma unroll
-    for (int j = 0; j < kScores / 4; ++j) {
-      s[4 * j + 2 * r] = Exp2(s[4 * j + 2 * r] - base);
-      s[4 * j + 2 * r + 1] = Exp2(s[4 * j + 2 * r + 1] - base);
-    }
-  }
+  for (int r = 0; r < 2; ++r) MakeWeights(s, r, LargestScore(s, r), rows, alpha);
+}
+
+// Rounds weights of 16 keys, elements [8 i, 8 i + 8), into a left operand of the products with the values. Returns row r's u[i].
+template <int kScores>
+__device__ __forceinline__ float RoundWeightsOf16(const float (&s)[kScores], int i, int r, uint32_t (&p)[4]) {
+  const uint32_t low = PackBf16(s[8 * i + 2 * r], s[8 * i + 2 * r + 1]);
+  const uint32_t high = PackBf16(s[8 * i + 4 + 2 * r], s[8 * i + 4 + 2 * r + 1]);
+  p[r] = low;
+  p[2 + r] = high;
+  const float of_low = __uint_as_float(low << 16) + __uint_as_float(low & 0xffff0000u);
+  return of_low + (__uint_as_float(high << 16) + __uint_as_float(high & 0xffff0000u));
 }
 
 // Rounds a tile's weights into the left operand of the products with the values (p[i]: keys 16 i to 16 i + 15), and sums them.
 template <int kScores>
 __device__ __forceinline__ void RoundWeights(const float (&s)[kScores], const float (&alpha)[2], RowState* rows,
                                              uint32_t (&p)[kScores / 8][4]) {
-  float sum[2];
 #pragma unroll
-  for (int i = 0; i < kScores / 8; ++i) {
+  for (int r = 0; r < 2; ++r) {
+    float sum = RoundWeightsOf16(s, 0, r, p[0]);
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const uint32_t low = PackBf16(s[8 * i + 2 * r], s[8 * i + 2 * r + 1]);
-      const uint32_t high = PackBf16(s[8 * i + 4 + 2 * r], s[8 * i + 4 + 2 * r + 1]);
-      p[i][r] = low;
-      p[i][2 + r] = high;
-      const float of_low = __uint_as_float(low << 16) + __uint_as_float(low & 0xffff0000u);
-      const float of_high = __uint_as_float(high << 16) + __uint_as_float(high & 0xffff0000u);
-      sum[r] = i == 0 ? of_low + of_high : sum[r] + (of_low + of_high);
-    }
+    for (int i = 1; i < kScores / 8; ++i) sum += RoundWeightsOf16(s, i, r, p[i]);
+    rows->sum[r] = fmaf(rows->sum[r], alpha[r], sum);
   }
-#pragma unroll
-  for (int r = 0; r < 2; ++r) rows->sum[r] = fmaf(rows->sum[r], alpha[r], sum[r]);
 }
 
 template <int kOutputs>
@@ -89,12 +101,13 @@ struct RowTotal {
   bool skip = true;
 
   // A closed split.
+  template <float (*kExp2)(float) = Exp2>
   __device__ __forceinline__ void Add(float split_maximum, float split_sum) {
     skip = split_sum == 0.f;
     if (skip) return;
     const float largest = fmaxf(maximum, split_maximum);
-    of_total = Exp2(maximum - largest);
-    of_split = Exp2(split_maximum - largest);
+    of_total = kExp2(maximum - largest);
+    of_split = kExp2(split_maximum - largest);
     sum = fmaf(split_sum, of_split, sum * of_total);
     maximum = largest;
   }

@@ -10,9 +10,9 @@ namespace lanes::cuda {
 // Rows of its blocks for such a pool; 0: there is no kernel for it, or not on this device.
 int32_t Sm90Rows(const DeviceLimits& limits, const KvLayout& pool);
 
-// Appends the kernel for `blocks` blocks of args.blocks and each kv head; asked only where Sm90Rows > 0. False: not for these arguments,
-// and nothing was appended.
-bool LaunchSm90(Device& device, const AttentionArgs& args, int32_t blocks);
+// Appends the kernel for the first `count` of args.blocks and each kv head; `blocks` is where they were staged from. Asked only where
+// Sm90Rows > 0. False: not for these arguments, and nothing was appended.
+bool LaunchSm90(Device& device, const AttentionArgs& args, const RowBlock* blocks, int32_t count);
 
 }  // namespace lanes::cuda
 

@@ -1,0 +1,34 @@
+#include "cuda/attention/exact.cuh"
+
+namespace lanes::cuda {
+
+constexpr int kMergeThreads = 256;
+
+template <bool kExact>
+__global__ void __launch_bounds__(kMergeThreads) MergeKernel(const __grid_constant__ MergeArgs args) {
+  DependencyWait();
+  const AttentionArgs& a = args.attention;
+  const MergeBlock merge = args.merges[blockIdx.x % args.merge_count];
+  const int32_t kv_head = static_cast<int32_t>(blockIdx.x / args.merge_count);
+  const int64_t states = static_cast<int64_t>(a.slot_rows) * a.pool.row, step = a.slot_floats * a.pool.kv_heads;
+  DependencyLaunch();
+  for (int32_t i = threadIdx.x; i < merge.block.rows * a.pool.head_dim && merge.slots > 0; i += kMergeThreads) {
+    const int32_t r = i / a.pool.head_dim, d = i % a.pool.head_dim;
+    const float* slot = SlotOf(a, merge.slot_begin, kv_head);
+    RowTotal row;
+    float total = 0;
+#pragma unroll 4
+    for (int32_t s = 0; s < merge.slots; ++s, slot += step) {
+      row.Add<kExact ? Exp2Polynomial : Exp2>(slot[states + r], slot[states + a.slot_rows + r]);
+      total = row.Merge(total, slot[static_cast<int64_t>(r) * a.pool.row + d]);
+    }
+    OutOf(a, merge.block, kv_head, r)[d] = FinishOutput(total, 1.0f / row.sum);
+  }
+}
+
+void LaunchMerge(Device& device, const MergeArgs& args) {
+  const dim3 grid(static_cast<uint32_t>(args.merge_count * args.attention.pool.kv_heads));
+  device.Launch({grid, dim3(kMergeThreads)}, args.exact ? MergeKernel<true> : MergeKernel<false>, args);
+}
+
+}  // namespace lanes::cuda

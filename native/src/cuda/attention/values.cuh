@@ -1,0 +1,106 @@
+// Tensor-core products of weights and values: step 6 of attention.h.
+#ifndef LANES_CUDA_ATTENTION_VALUES_CUH_
+#define LANES_CUDA_ATTENTION_VALUES_CUH_
+
+#include "cuda/attention/products.cuh"
+
+namespace lanes::cuda {
+
+// Right operands of two products: values of the unit's keys [key, key + 16), in dimensions [8 column, 8 column + 16).
+__device__ __forceinline__ void ValueFragment(uint32_t (&b)[2][2], const unsigned char* unit, int32_t key, int32_t column) {
+  const int32_t lane = threadIdx.x % 32;
+  uint32_t r[4];
+  LoadMatrixX4Trans(r, unit + column / 8 * kChunkBytes + Swizzled(key + lane % 16, column % 8 + lane / 16));
+  b[0][0] = r[0];
+  b[0][1] = r[1];
+  b[1][0] = r[2];
+  b[1][1] = r[3];
+}
+
+// The same of keys [key, key + 16) and [key + 16, key + 32), in dimensions [8 column, 8 column + 8).
+__device__ __forceinline__ void ValueFragmentOfKeys(uint32_t (&b)[2][2], const unsigned char* unit, int32_t key, int32_t column) {
+  uint32_t r[4];
+  LoadMatrixX4Trans(r, unit + column / 8 * kChunkBytes + Swizzled(key + threadIdx.x % 32, column % 8));
+  b[0][0] = r[0];
+  b[0][1] = r[1];
+  b[1][0] = r[2];
+  b[1][1] = r[3];
+}
+
+__device__ __forceinline__ Span SpanOfLane(const Span& span, int32_t lane) {
+  return {__shfl_sync(kAllLanes, span.sink, lane), __shfl_sync(kAllLanes, span.begin, lane), __shfl_sync(kAllLanes, span.end, lane)};
+}
+
+// Whether a value that is not finite stands among those of the unit that some row of this warp does not see, in dimensions
+// [8 column, 8 (column + kColumns)). The same answer in all lanes. The unit must hold 128 keys; row g's `span` ascends with g.
+template <int kColumns>
+__device__ __forceinline__ bool HasUnseenNonFinite(const unsigned char* unit, int32_t column, const Span (&span)[2]) {
+  constexpr int kKeys = 32 / kColumns;  // at a time
+  const int32_t lane = threadIdx.x % 32;
+  const int32_t all_begin = __shfl_sync(kAllLanes, span[1].begin, 31), all_end = __shfl_sync(kAllLanes, span[0].end, 0);
+  uint32_t found = 0;
+  for (int32_t key = 0; key < kTileKeys; key += kKeys) {
+    if (key >= all_begin && key + kKeys <= all_end) continue;
+    const int32_t c = column + lane % kColumns;
+    const uint4 v = *reinterpret_cast<const uint4*>(unit + c / 8 * kChunkBytes + Swizzled(key + lane / kColumns, c % 8));
+    // An exponent of ones carries into the sign.
+    found |= ((v.x & 0x7F807F80u) + 0x00800080u) | ((v.y & 0x7F807F80u) + 0x00800080u) | ((v.z & 0x7F807F80u) + 0x00800080u) |
+             ((v.w & 0x7F807F80u) + 0x00800080u);
+  }
+  return __any_sync(kAllLanes, (found & 0x80008000u) != 0) != 0;
+}
+
+__device__ __forceinline__ uint32_t Seen(uint32_t pair, const Span& span, int32_t key) {
+  return pair & ((span.Sees(key) ? 0x0000FFFFu : 0u) | (span.Sees(key + 1) ? 0xFFFF0000u : 0u));
+}
+
+// What the function below takes: copies, so that the hot path's own stay in registers.
+struct RowByRowArgs {
+  float o[4];
+  uint32_t weights[8][4];
+  const unsigned char* unit;
+  int32_t column;
+  Span span[2];
+};
+
+// Adds weights times values to 8 dimensions of 16 rows, for each row with what it does not see set to zero. Slow; a product's rows do
+// not touch each other, so each keeps its own and the others' are dropped.
+static __device__ __noinline__ void AddRowByRow(RowByRowArgs* args) {
+  const int32_t lane = threadIdx.x % 32;
+  float result[4] = {};
+  for (int32_t row = 0; row < 16; ++row) {
+    const Span seen = SpanOfLane(row < 8 ? args->span[0] : args->span[1], row % 8 * 4);
+    float part[4] = {args->o[0], args->o[1], args->o[2], args->o[3]};
+    for (int step = 0; step < 8; ++step) {
+      uint32_t b[2][2];
+      ValueFragmentOfKeys(b, args->unit, step / 2 * 32, args->column);
+      const int32_t key = step * 16 + lane % 4 * 2, half = step % 2;
+      const uint32_t masked[2] = {Seen(half ? b[1][0] : b[0][0], seen, key), Seen(half ? b[1][1] : b[0][1], seen, key + 8)};
+      MmaBf16(part, args->weights[step], masked);
+    }
+    if (lane / 4 != row % 8) continue;
+    result[row / 8 * 2] = part[0 + row / 8 * 2];
+    result[row / 8 * 2 + 1] = part[1 + row / 8 * 2];
+  }
+  for (int i = 0; i < 4; ++i) args->o[i] = result[i];
+}
+
+__device__ __forceinline__ void AddValuesRowByRow(float* o, const uint32_t (&weights)[8][4], const unsigned char* unit, int32_t column,
+                                                  const Span (&span)[2]) {
+  RowByRowArgs args;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) args.o[i] = o[i];
+#pragma unroll
+  for (int i = 0; i < 32; ++i) args.weights[i / 4][i % 4] = weights[i / 4][i % 4];
+  args.unit = unit;
+  args.column = column;
+  args.span[0] = span[0];
+  args.span[1] = span[1];
+  AddRowByRow(&args);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) o[i] = args.o[i];
+}
+
+}  // namespace lanes::cuda
+
+#endif  // LANES_CUDA_ATTENTION_VALUES_CUH_
