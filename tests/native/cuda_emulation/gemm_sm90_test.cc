@@ -1,4 +1,5 @@
-// The wgmma kernels of linear: every tile they are built for, alone and in pairs of blocks, against the plain chain of products.
+// The wgmma kernels of linear: every tile they are built for, alone and in pairs of blocks, against the plain chain of products and
+// against the kernels of mma.sync.
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -129,6 +130,11 @@ class GemmSm90Test : public ::testing::Test {
     ASSERT_TRUE(PlanSm90({c.m, c.n, row_bytes}, tile, cluster, multiprocessors, &plan));
     ASSERT_TRUE((s8 ? LaunchS8Sm90 : LaunchBf16Sm90)(device, problem, plan)) << emulation::LastFault();
     const std::vector<float> got = device.Get(y, c.m * y_stride);
+    GemmProblem portable = problem;
+    portable.epilogue.y = device.Put(std::vector<float>(got.size(), -77.0f));
+    LaunchGemm(device, portable);
+    const std::vector<float> by_mma = device.Get(portable.epilogue.y, c.m * y_stride);
+    ASSERT_EQ(memcmp(got.data(), by_mma.data(), got.size() * sizeof(float)), 0) << "mma.sync gives other bits";
     const int64_t columns = (c.m + 7) / 8 * 8;
     const std::vector<float> sums = Sums(c, weight, row_bytes, x, x_bytes, s8, columns);
     for (int64_t i = 0; i < c.m; ++i) {
