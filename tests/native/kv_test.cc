@@ -179,25 +179,26 @@ TEST_P(KvTest, RefusesBadWrites) {
 class KvPoolTest : public LanesTest {};
 
 TEST_F(KvPoolTest, CountsItsBytes) {
-  const lanes_kv_pool_params params = {sizeof params, 10, 3, 2, 24, LANES_BF16, nullptr};
+  const lanes_kv_pool_params params = {sizeof params, 10, 3, 2, 24, LANES_BF16, DeviceRuntime()};
   uint64_t bytes = 0;
   ASSERT_LANES_OK(lanes_kv_pool_bytes(&params, &bytes));
-  EXPECT_EQ(bytes, 10u * 3 * 2 * 64 * (24 + 32) * 2);
-  // Keys in units of four, values in groups of 16, and two scales.
-  const lanes_kv_pool_params s8 = {sizeof s8, 10, 3, 2, 22, LANES_S8, nullptr};
+  EXPECT_EQ(bytes, 10u * 3 * 2 * 64 * ((kOnGpu ? 32 : 24) + 32) * 2);
+  // Keys in units of four (on a GPU in groups of 16), values in groups of 16, and two scales.
+  const lanes_kv_pool_params s8 = {sizeof s8, 10, 3, 2, 22, LANES_S8, DeviceRuntime()};
   uint64_t s8_bytes = 0;
   ASSERT_LANES_OK(lanes_kv_pool_bytes(&s8, &s8_bytes));
-  EXPECT_EQ(s8_bytes, 10u * 3 * 2 * 64 * (24 + 32 + 4 + 4));
-  lanes_memory_stats before = {}, after = {};
+  EXPECT_EQ(s8_bytes, 10u * 3 * 2 * 64 * ((kOnGpu ? 32 : 24) + 32 + 4 + 4));
+  const RuntimePtr runtime = MakeRuntime(LANES_ISA_AUTO, 1);
+  lanes_runtime_memory before = {}, after = {};
   before.size = after.size = sizeof before;
-  ASSERT_LANES_OK(lanes_get_memory_stats(&before));
+  ASSERT_LANES_OK(lanes_get_runtime_memory(runtime.get(), &before));
   const PoolPtr pool = MakePool(10, 3, 2, 24, LANES_BF16);
-  ASSERT_LANES_OK(lanes_get_memory_stats(&after));
+  ASSERT_LANES_OK(lanes_get_runtime_memory(runtime.get(), &after));
   EXPECT_GE(after.live_bytes[LANES_MEMORY_KV] - before.live_bytes[LANES_MEMORY_KV], bytes);
 }
 
 TEST_F(KvPoolTest, RefusesBadShapes) {
-  const lanes_kv_pool_params good = {sizeof good, 2, 2, 2, 16, LANES_F32, nullptr};
+  const lanes_kv_pool_params good = {sizeof good, 2, 2, 2, 16, LANES_F32, DeviceRuntime()};
   lanes_kv_pool* pool = nullptr;
   uint64_t bytes;
   const auto refused = [&](const char* text, const std::function<void(lanes_kv_pool_params*)>& change) {

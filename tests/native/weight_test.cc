@@ -53,11 +53,12 @@ int32_t PackPart(lanes_runtime* runtime, lanes_weight* weight, const std::vector
 
 // Every element stands where ops/weight.h says, and the padding is zero.
 void CheckContents(const lanes_weight* weight, const std::vector<float>& expected, const std::string& what) {
-  const lanes::WeightView& w = weight->view;
-  std::vector<char> untouched(lanes::WeightBytes(w.rows, w.cols, w.dtype, false), 1);
+  const WeightContents contents(weight);
+  const lanes::WeightView& w = contents.view();
+  std::vector<char> untouched(contents.bytes(), 1);
   for (int64_t r = 0; r < w.rows; ++r) {
     for (int64_t c = 0; c < w.cols; ++c) {
-      const int64_t index = lanes::reference::WeightIndex(w, r, c);
+      const int64_t index = contents.Index(r, c);
       const float got = lanes::reference::LoadElement(w.data, w.dtype, index), want = expected[r * w.cols + c];
       ASSERT_TRUE(memcmp(&got, &want, 4) == 0 || (std::isnan(got) && std::isnan(want)))
           << what << ": (" << r << ", " << c << ") is " << got << ", expected " << want;
@@ -166,6 +167,7 @@ TEST_P(WeightTest, ArgumentsAreChecked) {
   shape.size = sizeof shape;
   shape.rows = 5;
   shape.cols = 7;
+  shape.runtime = DeviceRuntime();
   lanes_weight* out = nullptr;
   uint64_t bytes = 0;
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params is NULL", lanes_weight_create(nullptr, &out));

@@ -19,7 +19,7 @@ struct DestroyPool {
 using PoolPtr = std::unique_ptr<lanes_kv_pool, DestroyPool>;
 
 inline PoolPtr MakePool(int32_t pages, int32_t layers, int32_t kv_heads, int32_t head_dim, int32_t dtype) {
-  lanes_kv_pool_params params = {sizeof params, pages, layers, kv_heads, head_dim, dtype, nullptr};
+  lanes_kv_pool_params params = {sizeof params, pages, layers, kv_heads, head_dim, dtype, DeviceRuntime()};
   lanes_kv_pool* pool = nullptr;
   if (lanes_kv_pool_create(&params, &pool) != LANES_OK) throw std::runtime_error(lanes_last_error());
   return PoolPtr(pool);

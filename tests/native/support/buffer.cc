@@ -5,6 +5,8 @@
 
 #include <stdexcept>
 
+#include "support/device.h"
+
 namespace lanes_test {
 
 GuardedPages::GuardedPages(uint64_t bytes) {
@@ -15,8 +17,12 @@ GuardedPages::GuardedPages(uint64_t bytes) {
   if (mapping_ == MAP_FAILED) throw std::runtime_error("mmap");
   end_ = static_cast<char*>(mapping_) + usable;
   if (mprotect(end_, page, PROT_NONE) != 0) throw std::runtime_error("mprotect");
+  PageLock(mapping_, usable);
 }
 
-GuardedPages::~GuardedPages() { munmap(mapping_, mapping_bytes_); }
+GuardedPages::~GuardedPages() {
+  if (end_ != mapping_) PageUnlock(mapping_);
+  munmap(mapping_, mapping_bytes_);
+}
 
 }  // namespace lanes_test

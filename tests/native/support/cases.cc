@@ -4,6 +4,8 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "support/device.h"
+
 namespace lanes_test {
 namespace {
 
@@ -13,6 +15,21 @@ std::vector<std::string> Split(const std::string& line) {
   std::string field;
   while (std::getline(stream, field, '\t')) fields.push_back(field);
   return fields;
+}
+
+// As far as the columns tell.
+double Multiplications(const Case& c) {
+  if (c.Has("k")) return static_cast<double>(c.Integer("m") * c.Integer("n")) * c.Integer("k");
+  if (!c.Has("sequences")) return 0;
+  double pairs = 0;
+  std::stringstream list(c.Text("sequences"));
+  std::string sequence;
+  while (std::getline(list, sequence, ',')) {
+    // Queries / keys / …
+    const size_t slash = sequence.find('/');
+    pairs += std::stod(sequence.substr(0, slash)) * std::stod(sequence.substr(slash + 1));
+  }
+  return 2 * pairs * static_cast<double>(c.Integer("heads") * c.Integer("dim"));
 }
 
 }  // namespace
@@ -57,7 +74,8 @@ std::vector<Case> ReadCases(const std::string& file) {
     }
     std::map<std::string, std::string> values;
     for (size_t i = 0; i < fields.size(); ++i) values[columns[i]] = fields[i];
-    cases.emplace_back(number, std::move(values));
+    Case c(number, std::move(values));
+    if (!TooLarge(Multiplications(c), c.Describe())) cases.push_back(std::move(c));
   }
   if (cases.empty()) throw std::runtime_error(path + " holds no cases");
   return cases;

@@ -15,6 +15,7 @@ class Case {
   // Throws when there is no such column, or when it does not hold a number.
   int64_t Integer(const std::string& column) const;
   const std::string& Text(const std::string& column) const;
+  bool Has(const std::string& column) const { return values_.count(column) != 0; }
   // "linear.tsv:12 m=3 n=64 …"
   std::string Describe() const;
 
@@ -23,6 +24,7 @@ class Case {
   std::map<std::string, std::string> values_;
 };
 
+// Those that are not too large for the device under test.
 std::vector<Case> ReadCases(const std::string& file);
 
 }  // namespace lanes_test

@@ -18,6 +18,7 @@ uint64_t Seed() {
 }
 
 std::vector<int32_t> Isas() {
+  if (kOnGpu) return {LANES_ISA_AUTO};
   lanes_cpu_features features = {};
   features.size = sizeof features;
   if (lanes_get_cpu_features(&features) != LANES_OK) throw std::runtime_error(lanes_last_error());
@@ -40,7 +41,7 @@ const char* IsaName(int32_t isa) {
     case LANES_ISA_NEON:
       return "neon";
     default:
-      return "unknown";
+      return kOnGpu ? "cuda" : "unknown";
   }
 }
 
@@ -49,8 +50,12 @@ std::string IsaParamName(const ::testing::TestParamInfo<int32_t>& info) { return
 RuntimePtr MakeRuntime(int32_t isa, int threads) {
   lanes_runtime_params params = {};
   params.size = sizeof params;
-  params.isa = isa;
-  params.threads = threads;
+  if (kOnGpu) {
+    params.device = LANES_DEVICE_CUDA;
+  } else {
+    params.isa = isa;
+    params.threads = threads;
+  }
   lanes_runtime* runtime = nullptr;
   if (lanes_runtime_create(&params, &runtime) != LANES_OK) throw std::runtime_error(lanes_last_error());
   return RuntimePtr(runtime);
@@ -62,6 +67,7 @@ WeightPtr NewWeight(int64_t rows, int64_t cols, int32_t dtype) {
   params.rows = rows;
   params.cols = cols;
   params.dtype = dtype;
+  params.runtime = DeviceRuntime();
   lanes_weight* weight = nullptr;
   if (lanes_weight_create(&params, &weight) != LANES_OK) throw std::runtime_error(lanes_last_error());
   return WeightPtr(weight);
@@ -122,6 +128,7 @@ void LanesTest::TearDown() {
 }  // namespace lanes_test
 
 int main(int argc, char** argv) {
+  lanes_test::PageLockHeap();
   ::testing::InitGoogleTest(&argc, argv);
   std::printf("seed %llu\n", static_cast<unsigned long long>(lanes_test::Seed()));
   return RUN_ALL_TESTS();

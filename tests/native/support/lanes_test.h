@@ -12,6 +12,7 @@
 #include "lanes/lanes.h"
 #include "support/buffer.h"
 #include "support/cases.h"
+#include "support/device.h"
 #include "support/random.h"
 
 namespace lanes_test {
@@ -23,10 +24,11 @@ struct Destroy {
 using RuntimePtr = std::unique_ptr<lanes_runtime, Destroy>;
 using WeightPtr = std::unique_ptr<lanes_weight, Destroy>;
 
-// The ISAs of this build that this machine runs, reference first.
+// The ISAs of this build that this machine runs, reference first; on a GPU, AUTO alone.
 std::vector<int32_t> Isas();
 const char* IsaName(int32_t isa);
 
+// Of the device under test; on a GPU, neither counts.
 RuntimePtr MakeRuntime(int32_t isa, int threads);
 
 // A weight [rows, cols] from float32 values, rounded to dtype.
