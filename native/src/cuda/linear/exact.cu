@@ -69,7 +69,7 @@ __device__ __forceinline__ int64_t Least(int64_t a, int64_t b) { return a < b ? 
 //
 // Chunk c of lane l's row stands at c ^ l % 8, so that eight lanes that read the same chunk of their rows meet no bank twice.
 template <class Weight, int kTokens>
-__global__ void __launch_bounds__(kExactWarps * 32) ExactFewKernel(const ExactArgs args) {
+__global__ void __launch_bounds__(kExactWarps * 32, 2) ExactFewKernel(const ExactArgs args) {
   constexpr int32_t kInputs = 128 / Weight::kBytes;  // of a stage
   constexpr int32_t kStages = ExactFewStages(Weight::kBytes, kTokens);
   constexpr int32_t kRunStages = kExactRun / kInputs, kRuns = 32 / kExactFeatures;
@@ -186,7 +186,7 @@ __global__ void __launch_bounds__(kExactWarps * 32) ExactFewKernel(const ExactAr
 //
 // Chunk c of row r stands at c ^ r % 8 within its 128 bytes: the eight rows that a warp reads at once meet no bank twice.
 template <class Weight, int kSide>
-__global__ void __launch_bounds__(256) ExactTileKernel(const ExactArgs args) {
+__global__ void __launch_bounds__(256, kSide == 128 ? 1 : 2) ExactTileKernel(const ExactArgs args) {
   constexpr int32_t kInputs = 128 / Weight::kBytes, kStages = ExactTileStages(Weight::kBytes);
   constexpr int32_t kXRow = kInputs * 4, kStageBytes = kSide * (128 + kXRow);
   constexpr int32_t kMine = kSide / 16;

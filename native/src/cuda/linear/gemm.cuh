@@ -43,7 +43,7 @@ struct GemmArgs {
 __device__ __forceinline__ int64_t Least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 template <class Math, int kTile>
-__global__ void __launch_bounds__(kGemmTiles[kTile].Threads()) GemmKernel(const GemmArgs args) {
+__global__ void __launch_bounds__(kGemmTiles[kTile].Threads(), kGemmTiles[kTile].Threads() == 256 ? 1 : 2) GemmKernel(const GemmArgs args) {
   constexpr GemmTile kShape = kGemmTiles[kTile];
   constexpr int32_t kFeatures = kShape.features, kTokens = kShape.tokens, kStages = kShape.stages;
   constexpr int32_t kThreads = kShape.Threads(), kStageBytes = kShape.StageBytes();
