@@ -242,6 +242,30 @@ TEST_P(SampleTest, EdgesOfTheFilters) {
   EXPECT_EQ(tokens({1, 30, -30}, o).size(), 3u) << "nearly uniform";
 }
 
+// With n tokens kept, all as likely, the draw is floor(u n), exactly: ties go by id, and the first of them are kept.
+TEST_P(SampleTest, ManyTies) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  struct {
+    int64_t vocabulary;
+    int32_t top_k;
+    float top_p;
+    int64_t kept;
+  } const cases[] = {{6000, 0, 1, 6000}, {6000, 700, 1, 700}, {6000, 0, 0.25f, 1500}, {6000, 4096, 0.25f, 1024}, {9000, 3, 1, 3}, {513, 512, 0.5f, 256}};
+  for (const auto& c : cases) {
+    // Lower logits that are too unlikely to be drawn lie in between.
+    std::vector<float> row(2 * c.vocabulary, 1.5f);
+    for (int64_t i = 0; i < c.vocabulary; ++i) row[2 * i + 1] = -150.0f;
+    SampleOptions o;
+    o.top_k = c.top_k;
+    o.top_p = c.top_p;
+    for (o.counter = 0; o.counter < 6; ++o.counter) {
+      const int64_t drawn = static_cast<int64_t>(OracleUniform(o.seed, o.counter) * static_cast<double>(c.kept));
+      EXPECT_EQ(RunSample(runtime.get(), row, 2 * c.vocabulary, {o}).token[0], 2 * drawn)
+          << "of " << c.vocabulary << " with top-k " << c.top_k << " and top-p " << c.top_p;
+    }
+  }
+}
+
 TEST_P(SampleTest, TopLogProbabilities) {
   const RuntimePtr runtime = MakeRuntime(isa(), 3);
   uint64_t stream = 40;

@@ -1,12 +1,11 @@
 // Keys and values of new tokens into their pages: a warp for each key and each value of a head.
 #include "ops/kv_write.h"
 
-#include "cuda/common/device.h"
 #include "cuda/common/elements.cuh"
-#include "cuda/common/kv_layout.h"
 #include "cuda/common/ptx.cuh"
 #include "cuda/common/reduce.cuh"
 #include "cuda/common/rows.cuh"
+#include "cuda/kv_write/kv_write.h"
 
 namespace lanes::cuda {
 namespace {
@@ -64,16 +63,17 @@ __global__ void __launch_bounds__(kWarps * 32) KvWriteRows(const KvWriteArgs arg
   if (lane == 0) scales[in_page] = quantizer.scale;
 }
 
-void Run(OpContext& context, const lanes_kv_write_params& p) {
-  Device& device = DeviceOf(context);
+}  // namespace
+
+void WriteKv(Device& device, const KvLayout& pool, const lanes_kv_write_params& p) {
   KvWriteArgs args = {};
-  args.pool = LayoutOf(p.pool);
+  args.pool = pool;
   args.slots = device.Stage(p.slots, p.tokens);
   args.k_stride = p.k_stride;
   args.v_stride = p.v_stride;
   args.layer = p.layer;
-  const bool vector = InFours(p.k, p.tokens, args.pool.head_dim, p.k_stride) && InFours(p.v, p.tokens, args.pool.head_dim, p.v_stride);
-  const int64_t per_token = 2 * static_cast<int64_t>(args.pool.kv_heads);
+  const bool vector = InFours(p.k, p.tokens, pool.head_dim, p.k_stride) && InFours(p.v, p.tokens, pool.head_dim, p.v_stride);
+  const int64_t per_token = 2 * static_cast<int64_t>(pool.kv_heads);
   // Whole tokens in each part.
   const int64_t part = std::max<int64_t>(1, kMaxGridX / per_token);
   for (int64_t begin = 0; begin < p.tokens; begin += part) {
@@ -89,9 +89,8 @@ void Run(OpContext& context, const lanes_kv_write_params& p) {
   }
 }
 
-}  // namespace
-
 extern const KvWriteKernel kv_write_kernel;
-const KvWriteKernel kv_write_kernel = {Run};
+const KvWriteKernel kv_write_kernel = {
+    [](OpContext& context, const lanes_kv_write_params& p) { WriteKv(DeviceOf(context), LayoutOf(p.pool), p); }};
 
 }  // namespace lanes::cuda

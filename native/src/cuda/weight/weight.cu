@@ -1,8 +1,7 @@
 // Parts of a matrix from host memory into a weight on the device.
-#include "ops/weight.h"
+#include "cuda/weight/weight.h"
 
 #include "core/numeric.h"
-#include "cuda/common/device.h"
 #include "cuda/common/elements.cuh"
 #include "cuda/common/ptx.cuh"
 #include "cuda/common/quantize.cuh"
@@ -103,8 +102,9 @@ void PackPiece(Device& device, const WeightPackArgs& args, const char* src, int6
   device.Launch(args.transposed ? RowGrid(piece.cols, piece.rows) : RowGrid(piece.rows, piece.cols), PackElements, piece);
 }
 
-void Pack(OpContext& context, const WeightPackArgs& args) {
-  Device& device = DeviceOf(context);
+}  // namespace
+
+void PackWeight(Device& device, const WeightPackArgs& args) {
   const WeightView& w = args.weight;
   // Rows of int8 bring their scales along.
   if (w.dtype == LANES_S8 && args.src_dtype == LANES_S8) {
@@ -129,9 +129,7 @@ void Pack(OpContext& context, const WeightPackArgs& args) {
   }
 }
 
-}  // namespace
-
 extern const WeightKernel weight_kernel;
-const WeightKernel weight_kernel = {Pack};
+const WeightKernel weight_kernel = {[](OpContext& context, const WeightPackArgs& args) { PackWeight(DeviceOf(context), args); }};
 
 }  // namespace lanes::cuda
