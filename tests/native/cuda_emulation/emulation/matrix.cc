@@ -76,14 +76,50 @@ struct MmaArgs {
   const uint32_t* b;
 };
 
-// The two elements of a register as doubles.
+// Eight elements of 16 bits as doubles.
 template <Element16 kType>
-inline __m128d Pair(uint32_t packed) {
+inline void WidenEight(__m128i eight, double* to) {
+  __m256 floats;
   if constexpr (kType == Element16::kBf16) {
-    const uint64_t floats = static_cast<uint64_t>(packed & 0xFFFF0000) << 32 | static_cast<uint64_t>(packed << 16);
-    return _mm_cvtps_pd(_mm_castsi128_ps(_mm_cvtsi64_si128(static_cast<long long>(floats))));
+    floats = _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(eight), 16));
   } else {
-    return _mm_cvtps_pd(_mm_cvtph_ps(_mm_cvtsi32_si128(static_cast<int>(packed))));
+    floats = _mm256_cvtph_ps(eight);
+  }
+  _mm256_storeu_pd(to, _mm256_cvtps_pd(_mm256_castps256_ps128(floats)));
+  _mm256_storeu_pd(to + 4, _mm256_cvtps_pd(_mm256_extractf128_ps(floats, 1)));
+}
+
+inline __m128i Load16(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
+
+// Registers r of lanes 4 g to 4 g + 3: row r is register r of the four, one after the other.
+struct Quad {
+  __m128i r[4];
+  Quad(__m128i l0, __m128i l1, __m128i l2, __m128i l3) {
+    const __m128i low01 = _mm_unpacklo_epi32(l0, l1), low23 = _mm_unpacklo_epi32(l2, l3);
+    const __m128i high01 = _mm_unpackhi_epi32(l0, l1), high23 = _mm_unpackhi_epi32(l2, l3);
+    r[0] = _mm_unpacklo_epi64(low01, low23);
+    r[1] = _mm_unpackhi_epi64(low01, low23);
+    r[2] = _mm_unpacklo_epi64(high01, high23);
+    r[3] = _mm_unpackhi_epi64(high01, high23);
+  }
+};
+
+// Eight lines of eight 16-bit elements the other way round.
+inline void Transpose(__m128i (&v)[8]) {
+  __m128i a[8], b[8];
+  for (int i = 0; i < 4; ++i) {
+    a[2 * i] = _mm_unpacklo_epi16(v[2 * i], v[2 * i + 1]);
+    a[2 * i + 1] = _mm_unpackhi_epi16(v[2 * i], v[2 * i + 1]);
+  }
+  for (int i = 0; i < 2; ++i) {
+    b[4 * i] = _mm_unpacklo_epi32(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 1] = _mm_unpackhi_epi32(a[4 * i], a[4 * i + 2]);
+    b[4 * i + 2] = _mm_unpacklo_epi32(a[4 * i + 1], a[4 * i + 3]);
+    b[4 * i + 3] = _mm_unpackhi_epi32(a[4 * i + 1], a[4 * i + 3]);
+  }
+  for (int i = 0; i < 4; ++i) {
+    v[2 * i] = _mm_unpacklo_epi64(b[i], b[i + 4]);
+    v[2 * i + 1] = _mm_unpackhi_epi64(b[i], b[i + 4]);
   }
 }
 
@@ -111,27 +147,26 @@ void RunMma16(void* const* lanes, uint32_t mask) {
   TileA a;
   TileB b;
   alignas(64) float d[16][8];
-  for (int lane = 0; lane < 32; ++lane) {
-    const int g = lane / 4, t = lane % 4;
-    const uint32_t *ra = args[lane]->a, *rb = args[lane]->b;
-    _mm_store_pd(&a.v[g][2 * t], Pair<kType>(ra[0]));
-    _mm_store_pd(&a.v[g + 8][2 * t], Pair<kType>(ra[1]));
-    _mm_store_pd(&a.v[g][2 * t + 8], Pair<kType>(ra[2]));
-    _mm_store_pd(&a.v[g + 8][2 * t + 8], Pair<kType>(ra[3]));
-    const __m128d b0 = Pair<kType>(rb[0]), b1 = Pair<kType>(rb[1]);
-    _mm_storel_pd(&b.v[2 * t][g], b0);
-    _mm_storeh_pd(&b.v[2 * t + 1][g], b0);
-    _mm_storel_pd(&b.v[2 * t + 8][g], b1);
-    _mm_storeh_pd(&b.v[2 * t + 9][g], b1);
+  __m128i columns[2][8];  // k 0 to 7 and 8 to 15 of each column of b
+  for (int g = 0; g < 8; ++g) {
+    auto* const* four = args + 4 * g;
+    const Quad rows(Load16(four[0]->a), Load16(four[1]->a), Load16(four[2]->a), Load16(four[3]->a));
+    WidenEight<kType>(rows.r[0], &a.v[g][0]);
+    WidenEight<kType>(rows.r[2], &a.v[g][8]);
+    WidenEight<kType>(rows.r[1], &a.v[g + 8][0]);
+    WidenEight<kType>(rows.r[3], &a.v[g + 8][8]);
+    const __m128i b01 = _mm_unpacklo_epi32(_mm_loadu_si64(four[0]->b), _mm_loadu_si64(four[1]->b));
+    const __m128i b23 = _mm_unpacklo_epi32(_mm_loadu_si64(four[2]->b), _mm_loadu_si64(four[3]->b));
+    columns[0][g] = _mm_unpacklo_epi64(b01, b23);
+    columns[1][g] = _mm_unpackhi_epi64(b01, b23);
+  }
+  for (int half = 0; half < 2; ++half) {
+    Transpose(columns[half]);
+    for (int k = 0; k < 8; ++k) WidenEight<kType>(columns[half][k], b.v[8 * half + k]);
   }
   GatherD(args, d);
   MultiplyAdd(a, b, &d[0][0], 8);
   ScatterD(args, d);
-}
-
-inline void Widen(uint32_t bytes, int16_t* to) {
-  const __m128i words = _mm_cvtepi8_epi16(_mm_cvtsi32_si128(static_cast<int>(bytes)));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(to), words);
 }
 
 void RunMmaS8(void* const* lanes, uint32_t mask) {
@@ -140,15 +175,20 @@ void RunMmaS8(void* const* lanes, uint32_t mask) {
   TileA8 a;
   TileB8 b;
   alignas(64) int32_t d[16][8];
-  for (int lane = 0; lane < 32; ++lane) {
-    const int g = lane / 4, t = lane % 4;
-    const uint32_t *ra = args[lane]->a, *rb = args[lane]->b;
-    Widen(ra[0], &a.v[g][4 * t]);
-    Widen(ra[1], &a.v[g + 8][4 * t]);
-    Widen(ra[2], &a.v[g][16 + 4 * t]);
-    Widen(ra[3], &a.v[g + 8][16 + 4 * t]);
-    Widen(rb[0], &b.v[g][4 * t]);
-    Widen(rb[1], &b.v[g][16 + 4 * t]);
+  auto widen = [](__m128i sixteen, int16_t* to) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(to), _mm256_cvtepi8_epi16(sixteen));
+  };
+  for (int g = 0; g < 8; ++g) {
+    auto* const* four = args + 4 * g;
+    const Quad rows(Load16(four[0]->a), Load16(four[1]->a), Load16(four[2]->a), Load16(four[3]->a));
+    widen(rows.r[0], &a.v[g][0]);
+    widen(rows.r[2], &a.v[g][16]);
+    widen(rows.r[1], &a.v[g + 8][0]);
+    widen(rows.r[3], &a.v[g + 8][16]);
+    const __m128i b01 = _mm_unpacklo_epi32(_mm_loadu_si64(four[0]->b), _mm_loadu_si64(four[1]->b));
+    const __m128i b23 = _mm_unpacklo_epi32(_mm_loadu_si64(four[2]->b), _mm_loadu_si64(four[3]->b));
+    widen(_mm_unpacklo_epi64(b01, b23), &b.v[g][0]);
+    widen(_mm_unpackhi_epi64(b01, b23), &b.v[g][16]);
   }
   GatherD(args, d);
   MultiplyAdd(a, b, &d[0][0], 8);

@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -145,14 +146,19 @@ cudaError_t Enqueue(CUstream_st& stream, Operation operation) {
   return cudaSuccess;
 }
 
-void RunLaunch(const KernelRef& kernel, const LaunchConfig& config, const std::vector<unsigned char>& args) {
+// A launch's own copy of the arguments, aligned for what they may hold (tensor maps).
+struct alignas(128) Args {
+  unsigned char bytes[4096];
+};
+
+void RunLaunch(const KernelRef& kernel, const LaunchConfig& config, const Args& args) {
   Runtime& r = runtime();
   ++r.kernels;
   if (r.fail_at != 0 && r.kernels == r.fail_at) {
     r.sticky = cudaErrorIllegalAddress;
     return;
   }
-  if (!lanes::cuda::emulation::RunKernel(kernel, config, args.data())) r.sticky = cudaErrorLaunchFailure;
+  if (!lanes::cuda::emulation::RunKernel(kernel, config, args.bytes)) r.sticky = cudaErrorLaunchFailure;
 }
 
 int SharedLimit() { return runtime().arch >= 90 ? 227 << 10 : 163 << 10; }
@@ -224,8 +230,10 @@ cudaError_t LaunchKernel(const KernelRef& kernel, const LaunchConfig& config, co
   if (!Known(stream)) return l.Answer(cudaErrorInvalidResourceHandle);
   if (overlap && l.r.arch < 90) return l.Answer(cudaErrorNotSupported);
   if (const cudaError_t error = CheckLaunch(kernel, config); error != cudaSuccess) return l.Answer(error);
-  std::vector<unsigned char> copy(static_cast<const unsigned char*>(args), static_cast<const unsigned char*>(args) + kernel.bytes);
-  return l.Answer(Enqueue(*stream, {Kind::kKernel, [kernel, config, copy = std::move(copy)] { RunLaunch(kernel, config, copy); }}));
+  if (kernel.bytes > sizeof(Args)) return l.Answer(cudaErrorInvalidValue);
+  const auto copy = std::make_shared<Args>();
+  memcpy(copy->bytes, args, kernel.bytes);
+  return l.Answer(Enqueue(*stream, {Kind::kKernel, [kernel, config, copy] { RunLaunch(kernel, config, *copy); }}));
 }
 
 namespace emulation {

@@ -25,8 +25,8 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-// Saves what a call must preserve and the stack pointer, and takes over those of another stack. The jump, rather than a return, spares
-// the return predictor, which has never seen the other side.
+// Saves what a call must preserve and the stack pointer, and takes over those of another stack. It returns to where that one called
+// from: mostly the same place, since lanes do the same, so that calls and returns stay in step for the processor's prediction.
 extern "C" void lanes_emulation_switch(void** save, void* load);
 extern "C" void lanes_emulation_begin();
 asm(R"(
@@ -49,8 +49,7 @@ lanes_emulation_switch:
   popq %r12
   popq %rbx
   popq %rbp
-  popq %rcx
-  jmp *%rcx
+  ret
 .size lanes_emulation_switch, .-lanes_emulation_switch
 .type lanes_emulation_begin, @function
 .hidden lanes_emulation_begin
@@ -69,7 +68,7 @@ Thread* current = nullptr;
 dim3 current_grid, current_block;
 
 struct Stack {
-  void* sp = nullptr;
+  void* sp = nullptr;  // while no thread has it
   unsigned char* bottom = nullptr;
   size_t bytes = 0;
   size_t number = 0;
@@ -156,11 +155,12 @@ Stack* TakeStack() {
   return stack;
 }
 
-inline void SwitchStack(Stack& from, Stack& to) {
+// From the stack `from`, whose stack pointer goes to `save`, to another one that was left with `load`.
+inline void SwitchStack([[maybe_unused]] Stack& from, void** save, [[maybe_unused]] Stack& to, void* load) {
 #ifdef LANES_ASAN
   __sanitizer_start_switch_fiber(&from.fake, to.bottom, to.bytes);
 #endif
-  lanes_emulation_switch(&from.sp, to.sp);
+  lanes_emulation_switch(save, load);
 #ifdef LANES_ASAN
   __sanitizer_finish_switch_fiber(from.fake, nullptr, nullptr);
 #endif
@@ -305,6 +305,16 @@ void Wake(Thread& thread) {
   thread.block->runnable_warps |= 1u << thread.warp->index;
 }
 
+void GiveStack(Thread& thread) {
+  thread.stack = TakeStack();
+  thread.sp = thread.stack->sp;
+}
+
+inline void SwitchTo(Thread& self, Thread& next) {
+  current = &next;
+  SwitchStack(*self.stack, &self.sp, *next.stack, next.sp);
+}
+
 // Lets others run until the current thread, which was taken off the runnable ones, is chosen again.
 void Wait(const char* what) {
   Thread* self = current;
@@ -312,9 +322,8 @@ void Wait(const char* what) {
   Thread* next = Next(self);
   if (next == nullptr) Deadlock();
   if (next == self) return;
-  current = next;
-  if (next->stack == nullptr) next->stack = TakeStack();
-  SwitchStack(*self->stack, *next->stack);
+  if (next->stack == nullptr) GiveStack(*next);
+  SwitchTo(*self, *next);
 }
 
 void CompleteBarrier(Block& block, Barrier& barrier) {
@@ -387,7 +396,7 @@ extern "C" __attribute__((used, visibility("hidden"), no_sanitize("address"))) v
     if (next == nullptr) {
       if (m.cluster.live > 0) Deadlock();
       m.free.push_back(stack);
-      SwitchStack(*stack, m.host);
+      SwitchStack(*stack, &stack->sp, m.host, m.host.sp);
       continue;
     }
     current = next;
@@ -396,7 +405,7 @@ extern "C" __attribute__((used, visibility("hidden"), no_sanitize("address"))) v
       continue;
     }
     m.free.push_back(stack);
-    SwitchStack(*stack, *next->stack);
+    SwitchStack(*stack, &stack->sp, *next->stack, next->sp);
   }
 }
 
@@ -410,9 +419,32 @@ void Fault(const char* format, ...) {
   fprintf(stderr, "%s\n", m.fault.c_str());
   m.failed = true;
   Stack lost;
-  SwitchStack(lost, m.host);
+  SwitchStack(lost, &lost.sp, m.host, m.host.sp);
   __builtin_unreachable();
 }
+
+namespace {
+
+// That all lanes of `lane`'s mask are at its instruction, with its mask.
+inline void CheckMeeting(const Warp& warp, uint32_t lane) {
+  const uint32_t mask = warp.mask[lane];
+  const Instruction* instruction = warp.instruction[lane];
+  uintptr_t differ = 0;
+  uint32_t masks_differ = 0;
+  for (uint32_t i = 0; i < 32; ++i) {
+    differ |= reinterpret_cast<uintptr_t>(warp.instruction[i]) ^ reinterpret_cast<uintptr_t>(instruction);
+    masks_differ |= warp.mask[i] ^ mask;
+  }
+  if (differ == 0 && masks_differ == 0) return;
+  for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
+    const uint32_t other = Lowest(rest);
+    if (warp.instruction[other] == instruction && warp.mask[other] == mask) continue;
+    Fault("divergence: lane %u is at %s with mask %08x while lane %u is at %s with mask %08x", lane, instruction->name, mask, other,
+          warp.instruction[other]->name, warp.mask[other]);
+  }
+}
+
+}  // namespace
 
 void WarpMeet(const Instruction& instruction, uint32_t mask, void* args) {
   Thread& self = *current;
@@ -425,17 +457,26 @@ void WarpMeet(const Instruction& instruction, uint32_t mask, void* args) {
   warp.meeting |= bit;
   if ((mask & bit) == 0) Fault("%s: the mask %08x does not name lane %u, which calls", instruction.name, mask, lane);
   if ((warp.meeting & mask) != mask) {
+#ifndef LANES_ASAN
+    // The usual way, without a detour: to the next lane, which comes from the instruction before.
+    const uint32_t others = warp.runnable & ~bit;
+    if (others != 0 && m.schedule == Schedule::kForward) {
+      const uint32_t after = others & (~1u << lane);
+      Thread& next = warp.threads[Lowest(after != 0 ? after : others)];
+      if (next.stack != nullptr) {
+        self.waits_for = instruction.name;
+        warp.runnable = others;
+        current = &next;
+        lanes_emulation_switch(&self.sp, next.sp);
+        return;
+      }
+    }
+#endif
     Leave(self);
     Wait(instruction.name);
     return;
   }
-  for (uint32_t rest = mask; rest != 0; rest &= rest - 1) {
-    const uint32_t other = Lowest(rest);
-    if (warp.instruction[other] != &instruction || warp.mask[other] != mask) {
-      Fault("divergence: lane %u is at %s with mask %08x while lane %u is at %s with mask %08x", lane, instruction.name, mask, other,
-            warp.instruction[other]->name, warp.mask[other]);
-    }
-  }
+  CheckMeeting(warp, lane);
   instruction.run(warp.args, mask);
   warp.meeting &= ~mask;
   warp.runnable |= mask;
@@ -564,7 +605,7 @@ void CheckShared(const void* shared, uint32_t bytes, uint32_t alignment, const c
     Fault("%s: %u bytes at offset %lld are not inside the block's %u bytes of shared memory", what, bytes,
           static_cast<long long>(static_cast<const unsigned char*>(shared) - current->block->shared), m.cluster.shared_bytes);
   }
-  if (offset % alignment != 0) {
+  if ((offset & (alignment - 1)) != 0) {
     Fault("%s: offset %llu of shared memory is not aligned to %u bytes", what, static_cast<unsigned long long>(within - kSharedStart),
           alignment);
   }
@@ -717,9 +758,9 @@ bool RunCluster(const LaunchConfig& config, uint64_t number) {
   } else if (m.schedule == Schedule::kRandom) {
     first = NextRandomly();
   }
-  first->stack = TakeStack();
+  GiveStack(*first);
   current = first;
-  SwitchStack(m.host, *first->stack);
+  SwitchStack(m.host, &m.host.sp, *first->stack, first->sp);
   if (m.failed) return false;
   while (!m.cluster.later.empty()) LandOne(0);
   for (uint32_t b = 0; b < config.cluster; ++b) {

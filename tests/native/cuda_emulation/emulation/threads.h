@@ -32,6 +32,7 @@ struct CopyUnderWay {
 };
 
 struct Thread {
+  void* sp = nullptr;      // of its stack, while it is switched off
   Stack* stack = nullptr;  // none before it begins and after it has ended
   uint3 index = {};
   uint32_t lane = 0;
