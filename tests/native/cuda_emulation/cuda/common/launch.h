@@ -1,10 +1,9 @@
 // How a kernel is named and started: native/src/cuda/common/launch.h for the emulation. A kernel carries the function that calls it with
-// its argument, since a pointer to void has forgotten how.
+// its argument, since a pointer to void has forgotten how. The argument is aligned to 128 bytes then.
 #ifndef LANES_CUDA_COMMON_LAUNCH_H_
 #define LANES_CUDA_COMMON_LAUNCH_H_
 
 #include <cuda_runtime.h>
-#include <string.h>
 
 namespace lanes::cuda {
 
@@ -27,9 +26,7 @@ template <class Args>
 KernelRef RefOf(void (*kernel)(Args)) {
   return {reinterpret_cast<const void*>(kernel),
           [](const void* function, const void* args) {
-            Args aligned;
-            memcpy(static_cast<void*>(&aligned), args, sizeof aligned);
-            reinterpret_cast<void (*)(Args)>(const_cast<void*>(function))(aligned);
+            reinterpret_cast<void (*)(Args)>(const_cast<void*>(function))(*static_cast<const Args*>(args));
           },
           sizeof(Args), __PRETTY_FUNCTION__};
 }
