@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -17,11 +16,6 @@
 #include "support/random.h"
 
 namespace lanes::cuda {
-
-// Nothing here runs inside an op.
-Device& DeviceOf(OpContext&) { std::abort(); }
-KvLayout LayoutOf(const lanes_kv_pool*) { std::abort(); }
-
 namespace {
 
 using emulation::Schedule;
