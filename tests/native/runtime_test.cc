@@ -312,6 +312,43 @@ TEST_F(RuntimeTest, ResultsOfAListAreThereWhenItReturns) {
   }
 }
 
+TEST_F(RuntimeTest, AnyAllocationOnTheWayMayFail) {
+  const lanes_runtime_memory before = Memory();
+  for (uint64_t nth = 1;; ++nth) {
+    ASSERT_LT(nth, 100u);
+    ASSERT_LANES_OK(lanes_fail_allocation(nth));
+    lanes_weight_params shape = {};
+    shape.size = sizeof shape;
+    shape.rows = 40;
+    shape.cols = 24;
+    shape.dtype = LANES_BF16;
+    shape.runtime = DeviceRuntime();
+    lanes_weight* created = nullptr;
+    int32_t status = lanes_weight_create(&shape, &created);
+    const WeightPtr weight(created);
+    const std::vector<float> values(40 * 24, 0.5f);
+    if (status == LANES_OK) {
+      lanes_weight_pack_params pack = {};
+      pack.size = sizeof pack;
+      pack.weight = created;
+      pack.src = values.data();
+      pack.src_bytes = values.size() * sizeof(float);
+      pack.row_count = 40;
+      pack.col_count = 24;
+      status = lanes_weight_pack(runtime(), &pack);
+    }
+    void* memory = nullptr;
+    if (status == LANES_OK) status = lanes_runtime_alloc(runtime(), 64, LANES_MEMORY_OTHER, &memory);
+    ASSERT_LANES_OK(lanes_fail_allocation(0));
+    ASSERT_LANES_OK(lanes_runtime_free(runtime(), memory));
+    if (status == LANES_OK) break;
+    ASSERT_EQ(status, LANES_ERROR_OUT_OF_MEMORY);
+  }
+  for (const int tag : {LANES_MEMORY_WEIGHTS, LANES_MEMORY_KV, LANES_MEMORY_OTHER}) {
+    EXPECT_EQ(Memory().live_bytes[tag], before.live_bytes[tag]) << tag;
+  }
+}
+
 TEST_F(RuntimeTest, ProfilesCountOpsOfLists) {
   const Tensor x(runtime(), Counting(40)), y(runtime(), Counting(40));
   const lanes_gate_params gate = Gate(x, x, y);

@@ -154,7 +154,7 @@ const void* StreamDevice::StageBytes(const void* host, int64_t bytes) {
   // Layers bring the same positions and page tables over and over. An address alone says nothing: launchers stage what they have
   // put together on their stack.
   for (const Staged& earlier : staged_) {
-    if (earlier.from == host && earlier.bytes == bytes && memcmp(HostOf(staging_, earlier.piece, slot_), host, bytes) == 0) {
+    if (earlier.from == host && earlier.bytes == bytes && bytes > 0 && memcmp(HostOf(staging_, earlier.piece, slot_), host, bytes) == 0) {
       return earlier.piece.device;
     }
   }
@@ -164,7 +164,7 @@ const void* StreamDevice::StageBytes(const void* host, int64_t bytes) {
     health_.Check(cudaEventSynchronize(owned_.copied(slot_)), "cudaEventSynchronize");
   }
   const Arena::Piece piece = staging_.Take(StagedSize(bytes));
-  memcpy(HostOf(staging_, piece, slot_), host, static_cast<size_t>(bytes));
+  if (bytes > 0) memcpy(HostOf(staging_, piece, slot_), host, static_cast<size_t>(bytes));
   staged_.push_back({host, bytes, piece});
   return piece.device;
 }
@@ -237,7 +237,9 @@ void StreamDevice::RunList(bool wait) {
   }
   if (!wait && profiles_ == nullptr && returned_.empty()) return;
   health_.Check(cudaStreamSynchronize(stream), "a list of kernels");
-  for (const Returned& result : returned_) memcpy(result.to, HostOf(returning_, result.piece, 0), static_cast<size_t>(result.bytes));
+  for (const Returned& result : returned_) {
+    if (result.bytes > 0) memcpy(result.to, HostOf(returning_, result.piece, 0), static_cast<size_t>(result.bytes));
+  }
   if (profiles_ != nullptr && list_.size() > 0) AddTimes();
 }
 
