@@ -348,6 +348,7 @@ __device__ __forceinline__ void AddUnfinite(const AttentionArgs& args, const Att
                                             const uint32_t* unfinite, const uint32_t (&p)[kTileKeys / 16][4], float (&o)[kOutputs]) {
   constexpr int kDim = 2 * kOutputs;
   const uint4 words = *reinterpret_cast<const uint4*>(unfinite);
+  __syncwarp();  // all have read them before one says that the tile is free
   if ((words.x | words.y | words.z | words.w) == 0) return;
   const RowBlock& block = args.blocks[item.block];
   const int32_t* pages = args.page_table + block.sequence * args.page_table_stride;
