@@ -47,8 +47,10 @@ __global__ void __launch_bounds__(256) CombineRows(const CombineArgs args) {
 void Run(OpContext& context, const lanes_combine_params& p) {
   Device& device = DeviceOf(context);
   const int64_t terms = p.tokens * p.terms;
-  const CombineArgs args = {p.tokens, p.cols,     device.Stage(p.index, terms), device.Stage(p.weight, terms), p.x,    p.x_stride,
-                            p.residual, p.residual_stride, p.y,                          p.y_stride,                     p.terms};
+  const int32_t* const index = terms == 0 ? nullptr : device.Stage(p.index, terms);
+  const float* const weight = terms == 0 ? nullptr : device.Stage(p.weight, terms);
+  const CombineArgs args = {p.tokens,   p.cols,            index, weight,     p.x,    p.x_stride,
+                            p.residual, p.residual_stride, p.y,   p.y_stride, p.terms};
   const bool vector = InFours(p.x, p.x_rows, p.cols, p.x_stride) && InFours(p.residual, p.tokens, p.cols, p.residual_stride) &&
                       InFours(p.y, p.tokens, p.cols, p.y_stride);
   device.Launch(RowGrid(p.tokens, (p.cols + 3) / 4), vector ? CombineRows<true> : CombineRows<false>, args);

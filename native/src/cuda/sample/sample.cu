@@ -345,20 +345,20 @@ void ForRows(Device& device, const SampleWork& work, const Finish& finish) {
   args.logits_stride = work.logits_stride;
   // What grows from step to step comes last: addresses of the rest stay the same.
   const lanes_sample_row* const how = device.Stage(work.how, work.rows);
-  args.seen = device.Stage(work.seen, work.seen_count);
+  args.seen = work.seen_count == 0 ? nullptr : device.Stage(work.seen, work.seen_count);
+  bool drawn = false;
+  for (int64_t i = 0; i < work.rows; ++i) drawn = drawn || work.how[i].temperature != 0;
   args.best = device.Scratch<uint64_t>(plan.rows * plan.stretches);
-  args.token = device.Scratch<uint64_t>(segments * kSegment);
-  args.mass = device.Scratch<uint64_t>(segments);
+  args.token = drawn ? device.Scratch<uint64_t>(segments * kSegment) : nullptr;
+  args.mass = drawn ? device.Scratch<uint64_t>(segments) : nullptr;
+  args.tokens = drawn ? device.Scratch<uint32_t>(segments) : nullptr;
   args.sum = work.log_sums ? device.Scratch<double>(segments) : nullptr;
   args.maximum = work.log_sums ? device.Scratch<float>(segments) : nullptr;
-  args.tokens = device.Scratch<uint32_t>(segments);
   args.segments = plan.segments;
   args.stretches = plan.stretches;
   args.mass_unit = static_cast<float>(INT64_C(1) << plan.mass_bits);
   args.vector = InFours(work.logits, work.rows, work.vocabulary, work.logits_stride);
   args.top = work.top;
-  bool drawn = false;
-  for (int64_t i = 0; i < work.rows; ++i) drawn = drawn || work.how[i].temperature != 0;
   for (int64_t begin = 0; begin < work.rows; begin += plan.rows) {
     const int64_t rows = std::min(plan.rows, work.rows - begin);
     args.logits = work.logits + begin * work.logits_stride;
