@@ -13,7 +13,7 @@ struct LaunchList::Entry {
 
 namespace {
 
-constexpr size_t kAlignment = 16;
+constexpr size_t kAlignment = 4 * sizeof(uint64_t);
 
 struct FillArgs {
   void* memory;
@@ -59,18 +59,20 @@ void LaunchList::Truncate(size_t size) {
 uint64_t LaunchList::Hash() const {
   // Four chains side by side: a step of a model is some hundred kilobytes.
   constexpr uint64_t kPrime = UINT64_C(0x9E3779B97F4A7C15);
-  uint64_t chains[4] = {1, 2, 3, 4};
-  const size_t words = bytes_.size() / sizeof(uint64_t);
-  for (size_t i = 0; i < words; ++i) {
-    uint64_t word;
-    memcpy(&word, &bytes_[i * sizeof word], sizeof word);
-    uint64_t& chain = chains[i % 4];
+  uint64_t a = 1, b = 2, c = 3, d = 4;
+  const auto mix = [](uint64_t chain, uint64_t word) {
     chain = (chain ^ word) * kPrime;
-    chain ^= chain >> 29;
+    return chain ^ chain >> 29;
+  };
+  for (size_t i = 0; i < bytes_.size(); i += kAlignment) {
+    uint64_t words[4];
+    memcpy(words, &bytes_[i], sizeof words);
+    a = mix(a, words[0]);
+    b = mix(b, words[1]);
+    c = mix(c, words[2]);
+    d = mix(d, words[3]);
   }
-  uint64_t hash = words;
-  for (const uint64_t chain : chains) hash = (hash ^ chain) * kPrime;
-  return hash ^ hash >> 32;
+  return mix(mix(mix(mix(bytes_.size(), a), b), c), d);
 }
 
 cudaError_t LaunchList::Run(size_t begin, size_t end, bool overlap, cudaStream_t stream) const {
