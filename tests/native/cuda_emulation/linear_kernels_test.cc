@@ -338,5 +338,94 @@ TEST_P(LinearKernels, ExactSumsHaveTheBitsOfTheContract) {
   }
 }
 
+// Of y, on any CPU: an activation rounds as it does there.
+TEST(LinearActivations, HaveTheBitsOfTheCpu) {
+  constexpr int64_t kCount = 20000;
+  Random random(1);
+  std::vector<float> inputs = {0.0f, -0.0f, INFINITY, -INFINITY, std::nanf(""), 0.625f, 0.70710677f, 88.8f, -88.8f, -104.0f};
+  while (inputs.size() < kCount) {
+    // Any magnitude, then those where something happens.
+    const auto bits = static_cast<uint32_t>(random.Next());
+    float any;
+    memcpy(&any, &bits, 4);
+    inputs.push_back(any);
+    inputs.push_back(random.Uniform() * 16);
+  }
+  inputs.resize(kCount);
+  lanes_runtime_params runtime_params = {};
+  runtime_params.size = sizeof runtime_params;
+  runtime_params.threads = 1;
+  runtime_params.isa = LANES_ISA_AVX2;
+  lanes_runtime* runtime = nullptr;
+  ASSERT_EQ(lanes_runtime_create(&runtime_params, &runtime), LANES_OK) << lanes_last_error();
+  lanes_weight_params weight_params = {};
+  weight_params.size = sizeof weight_params;
+  weight_params.rows = kCount;
+  weight_params.cols = 1;
+  weight_params.dtype = LANES_F32;
+  lanes_weight* weight = nullptr;
+  ASSERT_EQ(lanes_weight_create(&weight_params, &weight), LANES_OK) << lanes_last_error();
+  lanes_weight_pack_params pack = {};
+  pack.size = sizeof pack;
+  pack.weight = weight;
+  pack.src = inputs.data();
+  pack.src_bytes = inputs.size() * 4;
+  pack.src_dtype = LANES_F32;
+  pack.row_count = kCount;
+  pack.col_count = 1;
+  ASSERT_EQ(lanes_weight_pack(runtime, &pack), LANES_OK) << lanes_last_error();
+  Problem p = {};
+  p.n = kCount;
+  p.k = 1;
+  p.dtype = LANES_F32;
+  p.weight = inputs;
+  const std::vector<float> one(17, 1.0f);
+  // A single row, and enough for a tile, whose epilogue takes four at a time.
+  for (const int64_t m : {1, 17}) {
+    for (int32_t activation = LANES_ACTIVATION_NONE; activation <= LANES_ACTIVATION_TANH; ++activation) {
+      std::vector<float> expected(static_cast<size_t>(m * kCount)), y(expected.size());
+      lanes_linear_params params = {};
+      params.size = sizeof params;
+      params.weight = weight;
+      params.m = m;
+      params.x = one.data();
+      params.x_len = one.size();
+      params.x_stride = 1;
+      params.y = expected.data();
+      params.y_len = expected.size();
+      params.y_stride = kCount;
+      params.activation = activation;
+      ASSERT_EQ(lanes_linear(runtime, &params), LANES_OK) << lanes_last_error();
+      ImmediateDevice device(132);
+      LinearArgs args = {};
+      args.weight.rows = kCount;
+      args.weight.cols = 1;
+      args.weight.dtype = LANES_F32;
+      args.weight.element_bytes = 4;
+      args.weight.padded_cols = 32;
+      args.weight.data = reinterpret_cast<char*>(Put(device, WeightRows(p)));
+      args.m = m;
+      args.x = Put(device, one);
+      args.x_stride = 1;
+      EpilogueArgs e = {};
+      e.m = m;
+      e.n = kCount;
+      e.y_stride = kCount;
+      e.y = device.Scratch<float>(m * kCount);
+      e.activation = activation;
+      e.vectors = true;
+      LaunchExact(device, args, e);
+      device.Download(y.data(), e.y, m * kCount * 4);
+      for (size_t i = 0; i < y.size(); ++i) {
+        if (std::isnan(expected[i]) && std::isnan(y[i])) continue;
+        ASSERT_EQ(memcmp(&expected[i], &y[i], 4), 0) << "activation " << activation << " of " << inputs[i % kCount] << ": " << expected[i]
+                                                     << " and " << y[i];
+      }
+    }
+  }
+  EXPECT_EQ(lanes_weight_destroy(weight), LANES_OK);
+  EXPECT_EQ(lanes_runtime_destroy(runtime), LANES_OK);
+}
+
 }  // namespace
 }  // namespace lanes::cuda

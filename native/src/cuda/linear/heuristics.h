@@ -39,7 +39,8 @@ struct GemmTile {
 
 // All fit the 99 KiB that the smallest GPUs give a block; those with more run two blocks side by side.
 inline constexpr GemmTile kGemmTiles[] = {
-    {128, 128, 2, 4, 3}, {128, 64, 4, 2, 4}, {64, 64, 2, 2, 6}, {32, 64, 2, 2, 8}, {32, 32, 2, 2, 12}, {32, 16, 2, 1, 14},
+    {128, 128, 2, 4, 3}, {128, 64, 4, 2, 4},  {64, 64, 2, 2, 6},  {64, 32, 2, 2, 8},
+    {32, 64, 2, 2, 8},   {32, 32, 2, 2, 12}, {32, 16, 2, 1, 14},
 };
 inline constexpr int32_t kGemmTileCount = static_cast<int32_t>(sizeof kGemmTiles / sizeof kGemmTiles[0]);
 // For sums of int8 that need 64 bits.
@@ -126,9 +127,10 @@ constexpr GemvPlan PlanGemv(int64_t m, int64_t n, int64_t row_bytes, bool exact,
   const int64_t groups = CeilDivide(n, 16);
   // All at once where a block a multiprocessor can hold them; else small blocks, of which one loads while another begins.
   int64_t mine = CeilDivide(groups, limits.multiprocessors);
-  if (mine > most) mine = most < 4 ? most : 4;
+  const bool at_once = mine <= most;
+  if (!at_once) mine = most < 4 ? most : 4;
   int64_t split = 1;
-  if (exact) {
+  if (exact && at_once) {
     const int64_t worth = row_bytes / (4 * 256);
     split = most / mine < worth ? most / mine : worth;
     if (split < 1) split = 1;
