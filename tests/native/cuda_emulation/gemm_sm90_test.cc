@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "cuda/linear/linear_sm90.cuh"
+#include "cuda/common/activation.cuh"
+#include "cuda/linear/linear_sm90.h"
 #include "emulation/control.h"
 #include "emulation/matrix.h"
 #include "immediate_device.h"

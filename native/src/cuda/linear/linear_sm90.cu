@@ -1,4 +1,4 @@
-#include "cuda/linear/linear_sm90.cuh"
+#include "cuda/linear/linear_sm90.h"
 
 namespace lanes::cuda {
 

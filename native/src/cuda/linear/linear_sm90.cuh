@@ -6,12 +6,9 @@
 #include <utility>
 
 #include "cuda/linear/gemm_sm90.cuh"
+#include "cuda/linear/linear_sm90.h"
 
 namespace lanes::cuda {
-
-// False where the driver encodes no map of the rows; then nothing was launched.
-bool LaunchBf16Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
-bool LaunchS8Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
 
 // Rows of bytes as a matrix of the products' elements, in boxes of one line by `rows`.
 template <class Products>
