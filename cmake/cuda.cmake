@@ -66,3 +66,11 @@ lanes_link_options(lanes_cuda)
 target_link_libraries(lanes_cuda PRIVATE Threads::Threads CUDA::cudart_static)
 set_target_properties(lanes_cuda PROPERTIES OUTPUT_NAME lanes LINKER_LANGUAGE CXX
   LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/cuda RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/cuda)
+
+# For tuning on a GPU of capability 9.0.
+add_executable(cuda_gemm_bench EXCLUDE_FROM_ALL native/bench/cuda/gemm_bench.cc $<TARGET_OBJECTS:lanes_objects>
+               $<TARGET_OBJECTS:lanes_cuda_objects> $<TARGET_OBJECTS:lanes_cuda_sm90_objects>)
+target_include_directories(cuda_gemm_bench PRIVATE native/include native/src ${CUDAToolkit_INCLUDE_DIRS})
+target_compile_options(cuda_gemm_bench PRIVATE ${LANES_OPTIONS})
+target_link_libraries(cuda_gemm_bench PRIVATE Threads::Threads CUDA::cudart_static)
+set_target_properties(cuda_gemm_bench PROPERTIES LINKER_LANGUAGE CXX RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/cuda)

@@ -229,6 +229,8 @@ struct GemmSm90 {
     const int32_t first = static_cast<int32_t>(blockIdx.x / cluster), step = static_cast<int32_t>(gridDim.x / cluster);
     const int32_t warp = __shfl_sync(0xFFFFFFFF, static_cast<int32_t>(threadIdx.x) / 32, 0);
     if (threadIdx.x == 0) {
+      TmaPrefetch(&args.weight);
+      TmaPrefetch(&args.x);
       for (int32_t i = 0; i < kStages; ++i) {
         BarrierInit(&shared.full[i], 1);
         BarrierInit(&shared.empty[i], 4 * kConsumers * cluster);
