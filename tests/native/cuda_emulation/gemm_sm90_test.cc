@@ -189,5 +189,39 @@ TEST_F(GemmSm90Test, NoScheduleChangesBits) {
   }
 }
 
+class LimitedDevice : public ImmediateDevice {
+ public:
+  LimitedDevice(bool hopper, bool hopper_bits) : ImmediateDevice(2), limits_(ImmediateDevice::limits()) {
+    limits_.hopper = hopper;
+    limits_.hopper_bits = hopper_bits;
+  }
+  const DeviceLimits& limits() const override { return limits_; }
+
+ private:
+  DeviceLimits limits_;
+};
+
+TEST_F(GemmSm90Test, IsTakenOnlyWhereItGivesTheBitsOfOthers) {
+  for (const auto& [hopper, bits] : {std::pair{false, false}, std::pair{true, false}, std::pair{true, true}}) {
+    LimitedDevice device(hopper, bits);
+    GemmProblem problem = {};
+    problem.weight = device.Put(std::vector<unsigned char>(64 * 128));
+    problem.x = device.Put(std::vector<unsigned char>(20 * 128));
+    problem.row_bytes = problem.x_bytes = problem.x_stride = 128;
+    problem.epilogue.y = device.Put(std::vector<float>(20 * 64));
+    problem.epilogue.y_stride = problem.epilogue.n = 64;
+    problem.epilogue.m = 20;
+    problem.epilogue.x_scale = problem.epilogue.w_scale = device.Put(std::vector<float>(64));
+    problem.products = Products::kBf16;
+    EXPECT_EQ(LaunchSm90(device, problem), bits);
+    // Integers are exact.
+    problem.products = Products::kS8;
+    EXPECT_EQ(LaunchSm90(device, problem), hopper);
+    // Beyond that sums do not fit.
+    problem.row_bytes = kMostS8Sums + 128;
+    EXPECT_FALSE(LaunchSm90(device, problem));
+  }
+}
+
 }  // namespace
 }  // namespace lanes::cuda
