@@ -1,6 +1,7 @@
 // The emulation itself: what it says about kernels must be true, above all when they are wrong.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstring>
 #include <functional>
@@ -264,13 +265,27 @@ TEST_F(CudaEmulation, WrongKernelsAreReportedWithPositions) {
   cudaFree(out);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
 struct ReadArgs {
   const float* in;
   float* out;
   int64_t at;
 };
 __global__ void ReadKernel(const ReadArgs args) { args.out[0] = args.in[args.at]; }
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_F(CudaEmulation, DeviceMemoryIsForKernels) {
+  float* in = Device(std::vector<float>(64));
+  float* out = Device(std::vector<float>(1));
+  EXPECT_EQ(Run(ReadKernel, {{1}, {1}}, {in, out, 63}), cudaSuccess);
+  EXPECT_EXIT(Run(ReadKernel, {{1}, {1}}, {in, out, 64}), ::testing::KilledBySignal(SIGSEGV), "");
+  EXPECT_EXIT(out[0] = 1, ::testing::KilledBySignal(SIGSEGV), "");
+  cudaFree(in);
+  EXPECT_EXIT(Run(ReadKernel, {{1}, {1}}, {in, out, 0}), ::testing::KilledBySignal(SIGSEGV), "");
+  cudaFree(out);
+}
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
 __global__ void ReadSharedKernel(const ReadArgs args) { args.out[0] = reinterpret_cast<float*>(SharedMemory())[args.at]; }
 
 TEST_F(CudaEmulation, TheSanitizerSeesOverruns) {

@@ -1,4 +1,5 @@
-// Device and page-locked memory. Each allocation is one of the host's, so that a sanitizer sees its end.
+// Device and page-locked memory. With the address sanitizer each allocation is one of the host's, so that it sees where they end. Without
+// it, device memory is made of pages of its own, each allocation at the end of some, before one that cannot be touched.
 #ifndef LANES_TESTS_CUDA_EMULATION_MEMORY_H_
 #define LANES_TESTS_CUDA_EMULATION_MEMORY_H_
 
@@ -16,7 +17,7 @@ struct Allocation {
   bool registered;  // somebody else's memory
 };
 
-// Null when the device, or the host, has no more. Filled with 0xFF. The end of a device allocation is followed by a redzone.
+// Null when the device, or the host, has no more. Filled with 0xFF.
 void* Allocate(cudaMemoryType type, size_t bytes);
 bool Release(cudaMemoryType type, void* memory);  // false: no such allocation begins there
 bool Register(void* memory, size_t bytes);
@@ -24,6 +25,16 @@ bool Unregister(void* memory);
 
 // The allocation that holds the byte at `memory`; null for memory that CUDA does not know, which is pageable.
 const Allocation* Find(const void* memory, const void** begin);
+
+// Device memory can be touched while one of these lives; without a sanitizer, nobody else can: a launcher that follows a device pointer
+// crashes here as it does beside a GPU.
+class DeviceAccess {
+ public:
+  DeviceAccess();
+  ~DeviceAccess();
+  DeviceAccess(const DeviceAccess&) = delete;
+  DeviceAccess& operator=(const DeviceAccess&) = delete;
+};
 
 size_t DeviceBytes();
 size_t DeviceLimit();

@@ -113,12 +113,15 @@ bool Known(const CUstream_st* stream) {
 }
 
 void RunOne(CUstream_st& stream) {
+  const lanes::cuda::emulation::DeviceAccess access;
   const Operation operation = std::move(stream.queue.front());
   stream.queue.pop_front();
   if (runtime().sticky == cudaSuccess) operation.run();
   ++stream.done;
 }
 void RunUntil(CUstream_st& stream, uint64_t ticket) {
+  if (stream.done >= ticket || stream.queue.empty()) return;
+  const lanes::cuda::emulation::DeviceAccess access;
   while (stream.done < ticket && !stream.queue.empty()) RunOne(stream);
 }
 void RunAll(CUstream_st& stream) { RunUntil(stream, stream.enqueued); }
