@@ -93,22 +93,22 @@ class CudaEngineTest {
     return all;
   }
 
-  /** Running, waiting, new: all are told within a second, pages are back, and everything closes. */
+  /** Running, waiting, new: all are told, pages are back, and everything closes. */
   @Test
   void aDeviceThatFails() throws Exception {
-    EngineFixture fixture = new EngineFixture(directory, Setup.of(CUDA).withMaxBatch(2));
-    List<Collector> all = new ArrayList<>();
-    for (int i = 0; i < 4; i++) {
-      all.add(fixture.start(Ask.of(EngineFixture.prompt(TestSeed.random(), 5), 400)));
+    try (EngineFixture fixture = new EngineFixture(directory, Setup.of(CUDA).withMaxBatch(2))) {
+      List<Collector> all = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        all.add(fixture.start(Ask.of(EngineFixture.prompt(TestSeed.random(), 5), 400)));
+      }
+      assertThat(all.get(0).firstToken.await(60, TimeUnit.SECONDS)).isTrue();
+      NativeInternals.failDevice(fixture.backend);
+      for (Collector one : all) {
+        assertThatThrownBy(one::await).cause().isInstanceOf(DeviceFailedException.class).hasMessageContaining("device");
+      }
+      assertThatThrownBy(() -> fixture.start(Ask.of(new int[] {1}, 1))).isInstanceOf(DeviceFailedException.class);
+      assertThat(fixture.freePages()).isEqualTo(64);
     }
-    assertThat(all.get(0).firstToken.await(60, TimeUnit.SECONDS)).isTrue();
-    NativeInternals.failDevice(fixture.backend);
-    for (Collector one : all) {
-      assertThatThrownBy(one::await).cause().isInstanceOf(DeviceFailedException.class).hasMessageContaining("device");
-    }
-    assertThatThrownBy(() -> fixture.start(Ask.of(new int[] {1}, 1))).isInstanceOf(DeviceFailedException.class);
-    assertThat(fixture.freePages()).isEqualTo(64);
-    fixture.close();
     // Nobody has it open any more: its driver begins anew.
     try (Backend again = Backends.open(new BackendOptions(CUDA, 1, BackendOptions.Isa.AUTO));
         Tensor x = again.tensor(MemoryTag.OTHER, 1, 1)) {

@@ -7,9 +7,11 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.Backends;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
+import dev.lanes.backend.MemoryTag;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -38,9 +40,9 @@ class CudaModelTest {
 
   @AfterAll
   static void close() {
-    long live = gpu.memory().liveTotal();
+    Map<MemoryTag, Long> live = gpu.memory().live();
     gpu.close();
-    assertThat(live).as("live bytes on the device").isZero();
+    assertThat(live).as("live bytes on the device").containsEntry(MemoryTag.WEIGHTS, 0L).containsEntry(MemoryTag.KV, 0L);
   }
 
   /** What other implementations gave; the recorded outputs of random models are those of models cast to bfloat16 as a whole. */

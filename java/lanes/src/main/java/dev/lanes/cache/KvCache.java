@@ -160,11 +160,23 @@ public final class KvCache implements AutoCloseable {
     int[] longer = Arrays.copyOf(table, table.length + count);
     for (int i = table.length; i < longer.length; i++) {
       longer[i] = pool.take();
-      if (poison) {
-        pages.poison(longer[i]);
-      }
+    }
+    if (poison) {
+      poison(longer, table.length);
     }
     return longer;
+  }
+
+  /** Fills fresh pages with NaN; gives them back when that fails. */
+  private void poison(int[] table, int begin) {
+    try {
+      for (int i = begin; i < table.length; i++) {
+        pages.poison(table[i]);
+      }
+    } catch (RuntimeException e) {
+      release(table, begin, table.length);
+      throw e;
+    }
   }
 
   synchronized void release(int[] table, int begin, int end) {
