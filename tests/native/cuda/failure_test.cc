@@ -1,5 +1,8 @@
 // A GPU that fails under a runtime: every call says so, everything can be destroyed, and then the GPU works again.
 #include "support/lanes_test.h"
+#if defined(LANES_TEST_EMULATED)
+#include "emulation/control.h"
+#endif
 
 namespace lanes_test {
 namespace {
@@ -83,6 +86,47 @@ TEST_F(FailureTest, OutOfMemoryIsSaidBeforeAnythingIsTaken) {
   ASSERT_LANES_OK(lanes_get_runtime_memory(runtime.get(), &after));
   EXPECT_EQ(after.live_bytes[LANES_MEMORY_WEIGHTS], before.live_bytes[LANES_MEMORY_WEIGHTS]);
 }
+
+#if defined(LANES_TEST_EMULATED)
+
+TEST_F(FailureTest, AGpuThatIsTooOldIsNone) {
+  lanes_device_info info = {};
+  info.size = sizeof info;
+  ASSERT_LANES_OK(lanes_get_device_info(LANES_DEVICE_CUDA, 0, &info));
+  lanes::cuda::emulation::SetArch(75);
+  int32_t count = 0;
+  EXPECT_LANES_ERROR(LANES_ERROR_UNSUPPORTED, "no CUDA device: compute capability 7.5 is below 8.0",
+                     lanes_get_device_count(LANES_DEVICE_CUDA, &count));
+  lanes_runtime_params params = {};
+  params.size = sizeof params;
+  params.device = LANES_DEVICE_CUDA;
+  lanes_runtime* runtime = nullptr;
+  EXPECT_LANES_ERROR(LANES_ERROR_UNSUPPORTED, "no CUDA device: ", lanes_runtime_create(&params, &runtime));
+  lanes::cuda::emulation::SetArch(info.major * 10 + info.minor);
+}
+
+// A kernel that fails in the middle of work that nobody waits for: the next call tells.
+TEST_F(FailureTest, AFailureIsToldByTheCallAfterIt) {
+  const RuntimePtr runtime(NewRuntime());
+  void* memory = nullptr;
+  ASSERT_LANES_OK(lanes_runtime_alloc(runtime.get(), 64, LANES_MEMORY_OTHER, &memory));
+  lanes_gate_params gate = {};
+  gate.size = sizeof gate;
+  gate.rows = 1;
+  gate.cols = gate.gate_stride = gate.up_stride = gate.y_stride = 4;
+  gate.gate = gate.up = gate.y = static_cast<float*>(memory);
+  gate.gate_len = gate.up_len = gate.y_len = 4;
+  const lanes_call calls[] = {{LANES_CALL_GATE, 0, &gate}, {LANES_CALL_GATE, 0, &gate}};
+  for (int i = 0; i < 3; ++i) ASSERT_LANES_OK(lanes_run(runtime.get(), calls, 2));
+  ASSERT_LANES_OK(lanes_synchronize(runtime.get()));
+  lanes::cuda::emulation::FailLaunch(2);
+  ASSERT_LANES_OK(lanes_run(runtime.get(), calls, 2));
+  EXPECT_LANES_ERROR(LANES_ERROR_DEVICE, "the CUDA device has failed: ", lanes_synchronize(runtime.get()));
+  EXPECT_LANES_ERROR(LANES_ERROR_DEVICE, "the CUDA device has failed: ", lanes_run(runtime.get(), calls, 2));
+  EXPECT_LANES_OK(lanes_runtime_free(runtime.get(), memory));
+}
+
+#endif
 
 }  // namespace
 }  // namespace lanes_test
