@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(256) GateElements(const GateArgs args) {
 
 // kHeld: kGroups groups of each thread are the row; else it is computed, or read, again when it is quantized.
 template <int kThreads, int kGroups, bool kHeld, bool kVector>
-__global__ void __launch_bounds__(kThreads) GateQuantizedRows(const GateArgs args) {
+__global__ void __launch_bounds__(kThreads, 1) GateQuantizedRows(const GateArgs args) {
   DependencyWait();
   const int64_t row = blockIdx.x, cols = args.cols;
   const float* const gate = args.gate + row * args.gate_stride;

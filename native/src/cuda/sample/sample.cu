@@ -291,7 +291,7 @@ struct TopArgs {
 };
 
 // kMembers places at a time: where they end, who they are, and the place of each.
-__global__ void __launch_bounds__(kSampleThreads) TopRows(const TopArgs top) {
+__global__ void __launch_bounds__(kSampleThreads, 1) TopRows(const TopArgs top) {
   DependencyWait();
   DependencyLaunch();
   const SampleArgs& args = top.sample;
