@@ -502,7 +502,9 @@ LANES_API int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_pa
     - INT8 (S8 pages, and the only one for them): s * q of a head becomes 16-bit integers times a power of two, the one that
       brings the largest into [2^14, 2^15); so do the weights times the values' scales, for each tile of keys. Products with
       int8 elements are summed exactly. score = float(sum) * power * key scale; a tile adds float(sum) * power to the output.
-      A weight of 0 meets no value. */
+      A weight of 0 meets no value. On a GPU the same integers times int8 elements are summed in float32, and a weight times its
+      value's scale is kept as two bfloat16 numbers (16 significant bits) instead of an integer.
+   A GPU takes keys in tiles of 128 and closes a partial result after every 1,024. */
 typedef struct lanes_attention_params {
   uint64_t size;
   const lanes_kv_pool* pool;

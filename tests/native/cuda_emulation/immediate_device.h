@@ -15,8 +15,8 @@ namespace lanes::cuda {
 
 class ImmediateDevice : public Device {
  public:
-  explicit ImmediateDevice(int32_t multiprocessors, int32_t shared_bytes = 227 * 1024)
-      : limits_{9, 0, multiprocessors, shared_bytes, 50 << 20, true, true} {}
+  explicit ImmediateDevice(int32_t multiprocessors, int32_t shared_bytes = 227 * 1024, bool hopper = true)
+      : limits_{9, 0, multiprocessors, shared_bytes, 50 << 20, hopper, hopper} {}
   ~ImmediateDevice() override {
     for (void* memory : memory_) cudaFree(memory);
   }

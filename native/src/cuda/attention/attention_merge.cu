@@ -8,8 +8,9 @@ template <bool kExact>
 __global__ void __launch_bounds__(kMergeThreads) MergeKernel(const __grid_constant__ MergeArgs args) {
   DependencyWait();
   const AttentionArgs& a = args.attention;
-  const MergeBlock merge = args.merges[blockIdx.x % args.merge_count];
-  const int32_t kv_head = static_cast<int32_t>(blockIdx.x / args.merge_count);
+  const uint32_t count = static_cast<uint32_t>(args.merge_count);
+  const MergeBlock merge = args.merges[blockIdx.x % count];
+  const int32_t kv_head = static_cast<int32_t>(blockIdx.x / count);
   const int64_t states = static_cast<int64_t>(a.slot_rows) * a.pool.row, step = a.slot_floats * a.pool.kv_heads;
   DependencyLaunch();
   for (int32_t i = threadIdx.x; i < merge.block.rows * a.pool.head_dim && merge.slots > 0; i += kMergeThreads) {

@@ -23,11 +23,8 @@ void LaunchDim(Device& device, const AttentionLaunch& launch) {
 
 void LaunchPrefill(Device& device, const AttentionLaunch& launch) {
   const bool s8 = launch.args.pool.element_bytes == 1;
-  switch (PrefillDim(launch.args.pool.row, s8)) {
-    case 64: return s8 ? LaunchDim<64, true>(device, launch) : LaunchDim<64, false>(device, launch);
-    case 128: return s8 ? LaunchDim<128, true>(device, launch) : LaunchDim<128, false>(device, launch);
-    default: return LaunchDim<256, false>(device, launch);
-  }
+  if (PrefillDim(launch.args.pool.row, s8) == 128) return LaunchDim<128, false>(device, launch);
+  return s8 ? LaunchDim<64, true>(device, launch) : LaunchDim<64, false>(device, launch);
 }
 
 }  // namespace lanes::cuda

@@ -75,11 +75,13 @@ class Decode {
     float s[8], alpha[2];
 #pragma unroll
     for (int i = 0; i < 8; ++i) s[i] = 0;
-    Span span[2];
-#pragma unroll
-    for (int h = 0; h < 2; ++h) span[h] = SpanOfRow(*state_, args_, Row(h), tile_key);
+    Span span[2] = {};
     AddAllScores(s, key, ClampToTile(sinks_ - tile_key));
-    if (masked) MaskScores<1>(s, span, key);
+    if (masked) {
+#pragma unroll
+      for (int h = 0; h < 2; ++h) span[h] = SpanOfRow(*state_, args_, Row(h), tile_key);
+      MaskScores<1>(s, span, key);
+    }
     ShareMaximum(s, alpha);
     ShareWeights(s, key);
     ScaleOutput(o_, alpha);
@@ -95,11 +97,11 @@ class Decode {
     if (sinks > 0) {
       Sinks scores;
       scores.Begin(sinks);
-#pragma unroll
+#pragma unroll 1
       for (int u = 0; u < kUnits; ++u) scores.Add(s, q_, q_sink_, 0, u * kUnitDims / 16, stream_.Next(), key);
       scores.End(s, key);
     } else {
-#pragma unroll
+#pragma unroll 1
       for (int u = 0; u < kUnits; ++u) AddScores<1, kUnitDims, kDim, kS8>(s, q_, 0, u * kUnitDims / 16, stream_.Next(), key);
     }
     if constexpr (kS8) ScaleScores<1>(s, PowersOf(q_, q_sink_, Row(0), sinks), stream_.KeyScales(), key);

@@ -36,8 +36,9 @@ struct AttentionShape {
 
 // ---- Shared memory -----------------------------------------------------------------------------------------------
 
-// Head dimensions that kernels are built for: the smallest that holds a row, or 0.
-inline int32_t PrefillDim(int32_t row, bool s8) { return row <= 64 ? 64 : row <= 128 ? 128 : row <= 256 && !s8 ? 256 : 0; }
+// Head dimensions that kernels are built for: the smallest that holds a row, or 0. Registers hold no scores beside the output of larger
+// ones: the decode kernel, which divides its columns between warps, takes their prompts.
+inline int32_t PrefillDim(int32_t row, bool s8) { return row <= 64 ? 64 : row <= 128 && !s8 ? 128 : 0; }
 inline int32_t DecodeDim(int32_t row) { return row <= 64 ? 64 : row <= 128 ? 128 : row <= 256 ? 256 : 512; }
 // Dimensions of a unit of keys or values in the decode kernel: two chains of products side by side where they fit.
 constexpr int32_t DecodeUnitDims(int32_t dim, bool s8) { return dim == 64 || dim == 512 || s8 ? 64 : 128; }
@@ -102,7 +103,9 @@ constexpr int32_t kExactKeyDims = 32;
 constexpr int32_t kExactScoreStride = kTileKeys + 4;
 // Elements from one key to the next, 16 bytes more than they need: neighbouring keys lie in different banks.
 LANES_HOST_DEVICE constexpr int32_t ExactKeyStride(int32_t element_bytes) { return kExactKeyDims + 16 / element_bytes; }
-LANES_HOST_DEVICE constexpr int32_t ExactBufferBytes(int32_t element_bytes) { return kTileKeys * ExactKeyStride(element_bytes) * element_bytes; }
+LANES_HOST_DEVICE constexpr int32_t ExactBufferBytes(int32_t element_bytes) {
+  return kTileKeys * ExactKeyStride(element_bytes) * element_bytes;
+}
 // A power of two from 8 to 128.
 LANES_HOST_DEVICE inline int32_t ExactValueKeys(int32_t row, int32_t element_bytes) {
   int32_t keys = kTileKeys;

@@ -8,6 +8,9 @@
 
 namespace lanes::cuda {
 
+// attention_launch.cu: all of it. `pool` is that of the params, which are not asked for theirs.
+void RunAttention(Device& device, const KvLayout& pool, const lanes_attention_params& params);
+
 // A list of row blocks for one kernel.
 struct AttentionLaunch {
   AttentionArgs args;

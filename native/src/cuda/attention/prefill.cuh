@@ -76,11 +76,11 @@ class Prefill {
     if (kMasked && sinks > 0) {
       Sinks scores;
       scores.Begin(sinks);
-#pragma unroll
+#pragma unroll 1
       for (int u = 0; u < kUnits; ++u) scores.Add(s, q_, q_sink_, first_row_, u * kUnitDims / 16, stream_.Next(), 0);
       scores.End(s, 0);
     } else {
-#pragma unroll
+#pragma unroll 1
       for (int u = 0; u < kUnits; ++u) {
         AddScores<8, kUnitDims, kDim, kS8>(s, q_, first_row_, u * kUnitDims / 16, stream_.Next(), 0);
       }
@@ -102,13 +102,17 @@ class Prefill {
 
   __device__ __forceinline__ void SplitWeights(const float (&s)[64], const float (&alpha)[2], uint32_t (&weights)[kParts][8][4]) {
     const float* const scales = stream_.ValueScales();
+    float sum[2];
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      float sum = SplitWeightsOf16(s, 0, r, scales, weights[0][0], weights[kParts - 1][0]);
+    for (int i = 0; i < 8; ++i) {
 #pragma unroll
-      for (int i = 1; i < 8; ++i) sum += SplitWeightsOf16(s, i, r, scales + 16 * i, weights[0][i], weights[kParts - 1][i]);
-      rows_.sum[r] = fmaf(rows_.sum[r], alpha[r], sum);
+      for (int r = 0; r < 2; ++r) {
+        const float of_16 = SplitWeightsOf16(s, i, r, scales + 16 * i, weights[0][i], weights[kParts - 1][i]);
+        sum[r] = i == 0 ? of_16 : sum[r] + of_16;
+      }
     }
+#pragma unroll
+    for (int r = 0; r < 2; ++r) rows_.sum[r] = fmaf(rows_.sum[r], alpha[r], sum[r]);
   }
 
   template <bool kMasked>

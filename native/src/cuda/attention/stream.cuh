@@ -46,13 +46,14 @@ static_assert(sizeof(BlockState) <= kStateBytes);
 
 // The block that this thread block takes, at the beginning of its shared memory; null when there is nothing to do. All threads.
 __device__ __forceinline__ const BlockState* TakeBlock(const AttentionArgs& args) {
-  const RowBlock* const from = args.blocks + blockIdx.x % args.block_count;
+  const uint32_t count = static_cast<uint32_t>(args.block_count);
+  const RowBlock* const from = args.blocks + blockIdx.x % count;
   if (from->rows == 0) return nullptr;
   BlockState* const state = reinterpret_cast<BlockState*>(SharedMemory());
   if (threadIdx.x == 0) {
     const RowBlock block = *from;
     const BlockView view = ViewOf(block, args.causal != 0, args.group);
-    *state = {block, view, Tiles(block, view), static_cast<int32_t>(blockIdx.x / args.block_count)};
+    *state = {block, view, Tiles(block, view), static_cast<int32_t>(blockIdx.x / count)};
   }
   __syncthreads();
   return state;

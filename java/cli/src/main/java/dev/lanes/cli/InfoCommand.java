@@ -121,10 +121,10 @@ final class InfoCommand implements Callable<Integer> {
         System.getProperty("java.version"));
     console.line("machine       %d CPUs, %s of memory free", Runtime.getRuntime().availableProcessors(),
         Console.bytes(SystemMemory.availableBytes()));
-    console.line("backend       %s, %s%s%s", chosen.name(), chosen.isa(), chosen.isGpu() ? "" : ", " + chosen.threads() + " threads",
+    console.line("backend       %s, %s, %d threads%s", chosen.name(), chosen.isa(), chosen.threads(),
         chosen.bf16Dot() ? ", bfloat16 dot products" : "");
     console.line("              %s", chosen.why());
-    console.line("              %s free (%s)", Console.bytes(choice.availableBytes()), chosen.memory());
+    console.line("              %s of %s free", Console.bytes(choice.availableBytes()), chosen.memory());
     if (!chosen.library().isEmpty()) {
       console.line("library       %s", chosen.library());
     }

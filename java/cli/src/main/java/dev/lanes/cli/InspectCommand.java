@@ -118,7 +118,7 @@ final class InspectCommand implements Callable<Integer> {
     console.line("");
     console.line("A context of %,d tokens costs %s of keys and values (%,d bytes a token).", memory.contextLength(),
         Console.bytes(contextBytes(memory)), memory.cacheBytesPerToken());
-    console.line("Loaded it takes %s: weights %s + cache %s (%,d tokens) + buffers %s; %s are free (%s).", Console.bytes(memory.totalBytes()),
+    console.line("Loaded it takes %s: weights %s + cache %s (%,d tokens) + buffers %s; %s of %s are free.", Console.bytes(memory.totalBytes()),
         Console.bytes(memory.weightBytes()), Console.bytes(memory.cacheBytes()), memory.cacheTokens(),
         Console.bytes(memory.scratchBytes()), Console.bytes(memory.availableBytes()), memory.memory());
   }

@@ -145,7 +145,7 @@ final class ModelOptions {
       return Lanes.load(directory, loadOptions().build());
     }
     MemoryFootprint memory = Lanes.footprint(directory, loadOptions().build());
-    console.remark("loading %s: weights %s + cache %s (%d tokens) + buffers %s = %s of %s free (%s)", directory,
+    console.remark("loading %s: weights %s + cache %s (%d tokens) + buffers %s = %s of %s %s free", directory,
         Console.bytes(memory.weightBytes()), Console.bytes(memory.cacheBytes()), memory.cacheTokens(), Console.bytes(memory.scratchBytes()),
         Console.bytes(memory.totalBytes()), Console.bytes(memory.availableBytes()), memory.memory());
     long start = System.nanoTime();
