@@ -24,7 +24,7 @@ struct RouteArgs {
   bool normalize;
 };
 
-__global__ void __launch_bounds__(kTokens * 32) RouteTokens(const RouteArgs args) {
+__global__ void __launch_bounds__(kTokens * 32, 1) RouteTokens(const RouteArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t t = static_cast<int64_t>(blockIdx.x) * kTokens + threadIdx.x / 32;
