@@ -2,6 +2,7 @@
 // ABI they are tested by linear_test and linear_s8_test.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -204,7 +205,8 @@ class LinearKernels : public ::testing::TestWithParam<emulation::Schedule> {
   void TearDown() override { emulation::SetSchedule(emulation::Schedule::kForward); }
 };
 std::string ScheduleName(const ::testing::TestParamInfo<emulation::Schedule>& schedule) {
-  return schedule.param == emulation::Schedule::kForward ? "forward" : schedule.param == emulation::Schedule::kBackward ? "backward" : "random";
+  if (schedule.param == emulation::Schedule::kForward) return "forward";
+  return schedule.param == emulation::Schedule::kBackward ? "backward" : "random";
 }
 INSTANTIATE_TEST_SUITE_P(Schedules, LinearKernels,
                          ::testing::Values(emulation::Schedule::kForward, emulation::Schedule::kBackward, emulation::Schedule::kRandom),
@@ -254,7 +256,7 @@ TEST_P(LinearKernels, RowsDoNotDependOnTheirNumber) {
         cut(part.x_scale, 1);
         cut(part.residual, all.n);
         ImmediateDevice device(1 + static_cast<int32_t>(begin % 7));
-        const std::vector<float> its = RunGemm(device, part, Epilogue::kVectors, [](Device& d, const GemmProblem& problem, const FloatRows* floats) {
+        const std::vector<float> its = RunGemm(device, part, Epilogue::kVectors, [](Device& d, const auto& problem, const auto* floats) {
           if (!LaunchGemv(d, problem, floats)) LaunchGemm(d, problem);
         });
         ExpectSameBits({y.begin() + begin * all.n, y.begin() + (begin + rows) * all.n}, its, std::to_string(rows) + " rows");
@@ -271,7 +273,7 @@ TEST_P(LinearKernels, DeepSumsOfInt8AreExact) {
     std::fill(p.wq.begin(), p.wq.begin() + 2 * k, int8_t{-128});
     p.xq[5] = 127;
     ImmediateDevice device(4);
-    const std::vector<float> y = RunGemm(device, p, Epilogue::kVectors, [&](Device& d, const GemmProblem& problem, const FloatRows* floats) {
+    const std::vector<float> y = RunGemm(device, p, Epilogue::kVectors, [&](Device& d, const auto& problem, const auto* floats) {
       const bool taken = LaunchGemv(d, problem, floats);
       EXPECT_EQ(taken, m == 1 && k == 65536);
       if (!taken) LaunchGemm(d, problem);
@@ -291,7 +293,8 @@ TEST_P(LinearKernels, ExactSumsHaveTheBitsOfTheContract) {
     for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_F16}) {
       Problem p = MakeProblem(shape.m, shape.n, shape.k, dtype, ++stream);
       // Products that vanish: sums of -0.
-      for (int64_t c = 0; c < p.k; ++c) p.x[static_cast<size_t>(c)] = -1e-40f, p.weight[static_cast<size_t>(c)] = dtype == LANES_F16 ? 0 : 1e-30f;
+      std::fill(p.x.begin(), p.x.begin() + p.k, -1e-40f);
+      std::fill(p.weight.begin(), p.weight.begin() + p.k, dtype == LANES_F16 ? 0.0f : 1e-30f);
       if (dtype == LANES_BF16) {
         for (float& w : p.weight) w = reference::Bf16ToFloat(reference::FloatToBf16(w));
       }

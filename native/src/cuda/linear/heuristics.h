@@ -157,7 +157,9 @@ inline constexpr int32_t kExactRun = 256;
 // memory. A lane's part of a stage is 128 bytes of the weight.
 inline constexpr int32_t kExactFeatures = 16, kExactWarps = 4;
 inline constexpr int64_t kExactFewTokens = 16;
-LANES_HOST_DEVICE constexpr int32_t ExactFewStages(int32_t element_bytes, int32_t tokens) { return element_bytes == 2 && tokens == 8 ? 2 : 3; }
+LANES_HOST_DEVICE constexpr int32_t ExactFewStages(int32_t element_bytes, int32_t tokens) {
+  return element_bytes == 2 && tokens == 8 ? 2 : 3;
+}
 LANES_HOST_DEVICE constexpr int32_t ExactWarpBytes(int32_t element_bytes, int32_t tokens) {
   return ExactFewStages(element_bytes, tokens) * (32 * 128 + 32 / kExactFeatures * tokens * (128 / element_bytes) * 4);
 }

@@ -50,7 +50,9 @@ __global__ void __launch_bounds__(kThreads) CopyKernel(const RowsArgs args) {
   const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   float4* const to = reinterpret_cast<float4*>(args.to + token * args.row_bytes);
 #pragma unroll 4
-  for (int64_t four = threadIdx.x; four < args.row_bytes / 16; four += kThreads) to[four] = LoadFour(row, four * 4, args.cols, args.vectors);
+  for (int64_t four = threadIdx.x; four < args.row_bytes / 16; four += kThreads) {
+    to[four] = LoadFour(row, four * 4, args.cols, args.vectors);
+  }
   DependencyLaunch();
 }
 
