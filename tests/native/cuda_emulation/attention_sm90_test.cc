@@ -390,15 +390,17 @@ TEST_F(AttentionSm90, GivesTheBitsOfItsContract) {
   }
 }
 
-// Also where values are not finite.
+// Also where values are not finite: infinity times a weight is infinity, or NaN where the weight is 0.
 TEST_F(AttentionSm90, GivesTheBitsOfThePortablePath) {
   uint64_t seed = 20;
+  int64_t infinities = 0, nans = 0;
   for (const AttentionCase& c : kCases) {
     if (c.split) continue;
     SCOPED_TRACE(c.Describe());
     for (const bool finite : {true, false}) {
       Problem problem(c, ++seed);
       if (!finite) {
+        for (float& x : problem.q()) x *= 40;
         const int64_t last = c.sequences[0].kv - 1;
         problem.Element(0, last, 0, true)[5] = kInfinity;
         problem.Element(0, std::max<int64_t>(0, last - 2 * c.sequences[0].window / 3), c.kv_heads - 1, true)[c.dim - 1] = kNan;
@@ -406,9 +408,15 @@ TEST_F(AttentionSm90, GivesTheBitsOfThePortablePath) {
       ImmediateDevice device(c.multiprocessors);
       const std::vector<float> expected = problem.RunPortable(device), got = problem.Run(device).out;
       ASSERT_EQ(expected.size(), got.size());
-      for (size_t i = 0; i < got.size(); ++i) ASSERT_TRUE(Same(expected[i], got[i])) << i << ": " << got[i] << ", expected " << expected[i];
+      for (size_t i = 0; i < got.size(); ++i) {
+        ASSERT_TRUE(Same(expected[i], got[i])) << i << ": " << got[i] << ", expected " << expected[i];
+        infinities += std::isinf(got[i]);
+        nans += std::isnan(got[i]);
+      }
     }
   }
+  EXPECT_GT(infinities, 0);
+  EXPECT_GT(nans, 0);
 }
 
 // NaN and infinity among keys and values reach the rows that see them and no others, in masked tiles and in whole ones.
