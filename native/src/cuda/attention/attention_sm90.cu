@@ -37,7 +37,7 @@ struct Barriers {
   Barrier key_full[kStages], key_empty[kStages];
   Barrier value_full[kStages], value_empty[kStages];
   Barrier landed;                      // values that the producer looks at before it hands them on
-  uint32_t unfinite[kStages][kTileKeys / 32];  // of a masked tile: keys with values that are not finite
+  alignas(16) uint32_t unfinite[kStages][kTileKeys / 32];  // of a masked tile: keys with values that are not finite
 };
 static_assert(sizeof(Barriers<4>) <= 256);
 
