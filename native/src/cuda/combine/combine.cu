@@ -22,7 +22,7 @@ struct CombineArgs {
 };
 
 template <bool kVector>
-__global__ void __launch_bounds__(256) CombineRows(const CombineArgs args) {
+__global__ void __launch_bounds__(256, 1) CombineRows(const CombineArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t cols = args.cols, step = static_cast<int64_t>(gridDim.y) * blockDim.x * 4;

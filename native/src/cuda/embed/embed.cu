@@ -22,7 +22,7 @@ struct EmbedRowsArgs {
 
 // Rows of a weight are aligned, and padded to whole groups.
 template <bool kVector>
-__global__ void __launch_bounds__(256) EmbedRows(const EmbedRowsArgs args) {
+__global__ void __launch_bounds__(256, 1) EmbedRows(const EmbedRowsArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t cols = args.cols, step = static_cast<int64_t>(gridDim.y) * blockDim.x * 4;

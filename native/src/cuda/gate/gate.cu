@@ -45,7 +45,7 @@ __device__ __forceinline__ float4 ActivateFour(int32_t activation, float4 x) {
 }
 
 template <bool kVector>
-__global__ void __launch_bounds__(256) GateElements(const GateArgs args) {
+__global__ void __launch_bounds__(256, 1) GateElements(const GateArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t cols = args.cols, first = (static_cast<int64_t>(blockIdx.y) * blockDim.x + threadIdx.x) * 4;

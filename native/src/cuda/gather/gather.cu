@@ -18,7 +18,7 @@ struct GatherArgs {
 };
 
 template <bool kVector>
-__global__ void __launch_bounds__(256) GatherRows(const GatherArgs args) {
+__global__ void __launch_bounds__(256, 1) GatherRows(const GatherArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t cols = args.cols, step = static_cast<int64_t>(gridDim.y) * blockDim.x * 4;

@@ -33,7 +33,7 @@ __device__ __forceinline__ void StoreInPage(unsigned char* row, int32_t element_
 }
 
 template <bool kVector>
-__global__ void __launch_bounds__(kWarps * 32) KvWriteRows(const KvWriteArgs args) {
+__global__ void __launch_bounds__(kWarps * 32, 1) KvWriteRows(const KvWriteArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t r = static_cast<int64_t>(blockIdx.x) * kWarps + threadIdx.x / 32;

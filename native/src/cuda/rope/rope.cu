@@ -29,7 +29,7 @@ __device__ __forceinline__ void Rotate(float a, float b, float c, float s, float
 
 // A unit is one pair or one copied dimension; kVector: four aligned dimensions, or four pairs (i, i + half).
 template <bool kHalves, bool kVector>
-__global__ void __launch_bounds__(256) RopeUnits(const RopeArgs args) {
+__global__ void __launch_bounds__(256, 1) RopeUnits(const RopeArgs args) {
   DependencyWait();
   DependencyLaunch();
   const uint32_t step = gridDim.y * blockDim.x, row_units = args.heads * args.units, half = args.half;

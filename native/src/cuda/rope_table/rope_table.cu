@@ -18,7 +18,7 @@ struct RopeTableArgs {
   double scale;
 };
 
-__global__ void __launch_bounds__(256) RopeTableElements(const RopeTableArgs args) {
+__global__ void __launch_bounds__(256, 1) RopeTableElements(const RopeTableArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t rows_step = static_cast<int64_t>(gridDim.x) * blockDim.y, step = static_cast<int64_t>(gridDim.y) * blockDim.x;

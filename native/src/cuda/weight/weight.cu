@@ -30,7 +30,7 @@ __device__ __forceinline__ int64_t Target(const PackArgs& args, int64_t r, int64
 }
 
 // Element by element; threads run along the source. s8 elements are copied, or multiplied by the row's scale.
-__global__ void __launch_bounds__(256) PackElements(const PackArgs args) {
+__global__ void __launch_bounds__(256, 1) PackElements(const PackArgs args) {
   DependencyWait();
   const bool along_rows = args.row_stride == 1;
   const int64_t inner = along_rows ? args.rows : args.cols, outer = along_rows ? args.cols : args.rows;
@@ -50,7 +50,7 @@ __global__ void __launch_bounds__(256) PackElements(const PackArgs args) {
 }
 
 // Floats as int8: a block for each row, which is measured, or takes its scale unless it holds NaN.
-__global__ void __launch_bounds__(256) PackQuantizedRows(const PackArgs args) {
+__global__ void __launch_bounds__(256, 1) PackQuantizedRows(const PackArgs args) {
   DependencyWait();
   const int64_t r = blockIdx.x;
   uint32_t largest = 0;
