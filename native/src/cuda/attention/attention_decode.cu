@@ -2,9 +2,15 @@
 
 namespace lanes::cuda {
 
-// Two blocks share a multiprocessor where their keys and values do.
+// Two blocks share a multiprocessor up to this head dimension. From sm_100 on ptxas takes more registers than half of them for 128.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int kDimOfTwoBlocks = 64;
+#else
+constexpr int kDimOfTwoBlocks = 128;
+#endif
+
 template <int kDim, bool kS8>
-__global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= 128 ? 2 : 1) DecodeKernel(const __grid_constant__ AttentionArgs args) {
+__global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= kDimOfTwoBlocks ? 2 : 1) DecodeKernel(const __grid_constant__ AttentionArgs args) {
   DependencyWait();
   const BlockState* const state = TakeBlock(args);
   if (state != nullptr) Decode<kDim, kS8>(args, state).Run();
