@@ -48,7 +48,8 @@ class Facts:
     def __init__(self, seed, held_out=False, words=()):
         self.random = random.Random(seed)
         self.held_out = held_out
-        self.words = list(words)
+        kept_out = set((HELD_OUT_ADJECTIVES + HELD_OUT_NOUNS)) | {name.lower() for name in HELD_OUT_NAMES}
+        self.words = [word for word in words if word not in kept_out]
 
     def subject(self):
         r = self.random
@@ -56,6 +57,9 @@ class Facts:
         if kind < 0.6:
             if self.held_out:
                 return "the " + r.choice(HELD_OUT_ADJECTIVES) + " " + r.choice(HELD_OUT_NOUNS)
+            if self.words and r.random() < 0.4:
+                # Two words of stories, whatever they mean.
+                return "the " + r.choice(self.words) + " " + r.choice(self.words)
             while True:
                 adjective, noun = r.choice(ADJECTIVES), r.choice(NOUNS)
                 # A tenth of the pairs of seen words is left out too.
@@ -83,10 +87,10 @@ class Facts:
         kind = r.random()
         if kind < 0.15:
             return r.choice(PARAPHRASES)
-        if kind < 0.5 and self.words:
+        if kind < 0.6 and self.words:
             # Any words at all around the subject: copying must not hang on the wordings above.
             before = " ".join(r.choice(self.words) for _ in range(r.randint(1, 4)))
-            after = " ".join(r.choice(self.words) for _ in range(r.randint(1, 3)))
+            after = " ".join(r.choice(self.words) for _ in range(r.randint(1, 6)))
             form = " " + before.capitalize() + " {s} " + after
             return form, form
         form = r.choice(WORDINGS)
