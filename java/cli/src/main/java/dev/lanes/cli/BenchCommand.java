@@ -13,6 +13,7 @@ import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.engine.ModelProfile;
 import dev.lanes.format.SyntheticModel;
+import dev.lanes.model.Quantization;
 import java.io.IOException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
@@ -127,7 +128,7 @@ final class BenchCommand implements Callable<Integer> {
           description = "Hugging Face directory, or classpath:FOLDER (default: the bundled story teller).")
       private String model;
 
-      @Option(names = "--shape", paramLabel = "NAME", description = "A synthetic model: 1.1b (2.2 GB of weights), 135m or 15m.")
+      @Option(names = "--shape", paramLabel = "NAME", description = "A synthetic model: 1.2b (2.5 GB of weights), 1.1b, 135m or 15m.")
       private String shape;
     }
 
@@ -145,7 +146,11 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact", description = "See lanes generate --help.")
     private Compute compute;
 
-    @Option(names = "--kv-dtype", paramLabel = "f32|bf16", defaultValue = "f32", description = "Element type of keys and values.")
+    @Option(names = "--quantize", paramLabel = "none|w8a8", defaultValue = "none", description = "See lanes generate --help.")
+    private Quantization quantization;
+
+    @Option(names = "--kv-dtype", paramLabel = "f32|bf16|int8", defaultValue = "f32", converter = CacheType.class,
+        description = "Element type of keys and values.")
     private DType cacheType;
 
     @Option(names = "--profile", description = "Also print where the time of a step goes: each op, calls, waiting threads.")
@@ -189,8 +194,8 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void measure(Path directory, String modelName) {
-      LoadOptions options = common.device.applyTo(LoadOptions.builder()).threads(common.threads).compute(compute).cacheType(cacheType)
-          .prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile).build();
+      LoadOptions options = common.device.applyTo(LoadOptions.builder()).threads(common.threads).compute(compute).quantization(quantization)
+          .cacheType(cacheType).prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile).build();
       double[] prefill = new double[rounds];
       double[] decode = new double[rounds];
       long start = System.nanoTime();
@@ -206,7 +211,8 @@ final class BenchCommand implements Callable<Integer> {
           prefill[i] = result.stats().prefillTokensPerSecond();
           decode[i] = result.stats().decodeTokensPerSecond();
         }
-        String name = modelName + (compute == Compute.BF16 ? " bf16-dot " : " ") + model.info().backend().isa();
+        String name = modelName + (quantization == Quantization.NONE ? "" : " w8a8") + (compute == Compute.BF16 ? " bf16-dot " : " ")
+            + model.info().backend().isa();
         List<Measurement> results = List.of(
             Measurement.of(name + " load", "GB/s", load),
             Measurement.of(name + " prefill " + promptTokens, "tokens/s", prefill),

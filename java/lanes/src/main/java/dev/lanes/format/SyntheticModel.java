@@ -21,11 +21,12 @@ public record SyntheticModel(int layers, int hiddenSize, int heads, int kvHeads,
     boolean tied) {
   private static final long SEED = 7;
 
-  /** Known shapes by name: 1.1b is TinyLlama's with a longer context, 135m SmolLM's, 15m that of a story teller. */
+  /** Known shapes by name: 1.2b is Llama 3.2 1B's, 1.1b TinyLlama's with a longer context, 135m SmolLM's, 15m that of a story teller. */
   public static final Map<String, SyntheticModel> SHAPES = shapes();
 
   private static Map<String, SyntheticModel> shapes() {
     Map<String, SyntheticModel> shapes = new LinkedHashMap<>();
+    shapes.put("1.2b", new SyntheticModel(16, 2048, 32, 8, 8192, 128256, 32768, true));
     shapes.put("1.1b", new SyntheticModel(22, 2048, 32, 4, 5632, 32000, 24576, false));
     shapes.put("135m", new SyntheticModel(30, 576, 9, 3, 1536, 49152, 8192, true));
     shapes.put("15m", new SyntheticModel(6, 288, 6, 6, 768, 32000, 2048, true));
