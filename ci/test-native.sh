@@ -7,4 +7,4 @@ shift || true
 "$root/ci/build-native.sh" "$build"
 cd "$build"
 # A build without tests must not look like one whose tests passed.
-ctest --output-on-failure --no-tests=error "$@"
+ctest --output-on-failure --no-tests=error --parallel "${LANES_JOBS:-$(nproc)}" "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The full check of one platform: build, all tests, packaged jars, sanitizers; on Linux x86_64 also arm64 in an emulator. Called
+# The full check of one platform: build, all tests, packaged jars, sanitizers, CUDA; on Linux x86_64 also arm64 in an emulator. Called
 # by every CI.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,12 +24,20 @@ if [ "$(uname -s)" = Linux ] && [ "${LANES_SANITIZE:-1}" = 1 ]; then
 fi
 
 skipped=
+if [ "$(uname -s)" = Linux ] && [ "${LANES_CUDA:-1}" = 1 ]; then
+  step "CUDA: every target, the packaged jar"
+  status=0
+  bash ci/cuda.sh || status=$?
+  # 3: there is no nvcc.
+  [ $status -eq 3 ] && skipped=", without CUDA"
+  [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
+fi
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ "${LANES_CROSS:-1}" = 1 ]; then
   step "arm64: C++ tests in an emulator"
   status=0
   bash ci/cross-arm64.sh || status=$?
   # 3: what it needs is not here.
-  [ $status -eq 3 ] && skipped=", without arm64"
+  [ $status -eq 3 ] && skipped="$skipped, without arm64"
   [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
 fi
 step "Done$skipped"

@@ -39,7 +39,7 @@ set(CMAKE_CUDA_FLAGS_RELWITHDEBINFO "-O3")
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
 set(CMAKE_CUDA_COMPILER_LAUNCHER bash ${PROJECT_SOURCE_DIR}/ci/nvcc.sh)
-set(LANES_NVCC_OPTIONS --fmad=false -Xptxas -v -Werror all-warnings
+set(LANES_NVCC_OPTIONS --fmad=false --compress-mode=size -Xptxas -v -Werror all-warnings
   -Xcompiler=-Wall,-Wextra,-Wno-unused-function,-Wno-unused-parameter,-ffp-contract=off,-fno-math-errno)
 
 # What kernels share with host code is C++; a file's name says what it is compiled for.

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Builds the CUDA flavour for all its targets and checks the packaged jar on a machine without a GPU: what it holds and needs, that it loads, and
+# what it answers. Run after mvn package. Exits with 3 where there is no nvcc.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+command -v nvcc > /dev/null || PATH=$PATH:/usr/local/cuda/bin
+command -v nvcc > /dev/null || { echo "cuda: skipped, there is no nvcc here"; exit 3; }
+fail() { echo "cuda: $*" >&2; exit 1; }
+most_bytes=$((10 * 1000 * 1000))
+
+mvn -B -ntp -q -o -Pcuda -pl java/kernels -DskipTests package || mvn -B -ntp -q -Pcuda -pl java/kernels -DskipTests package
+version=$(sed -n 's/^  <version>\(.*\)<\/version>$/\1/p' pom.xml | head -n 1)
+platform=linux-$(uname -m | sed 's/aarch64/arm64/')
+jar=java/kernels/target/lanes-kernels-$version-$platform-cuda.jar
+folder=dev/lanes/kernels/$platform-cuda
+found=$(unzip -Z1 "$jar" | grep -v '/$' | grep -v '^META-INF/' | sort)
+[ "$found" = "$(printf '%s\n' "$folder/libjnilanes.so" "$folder/liblanes.so")" ] || fail "$jar holds: $found"
+bytes=$(stat -c %s "$jar")
+[ "$bytes" -lt $most_bytes ] || fail "$jar has $bytes bytes, more than $most_bytes"
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+unzip -q "$jar" -d "$work"
+needed=$(readelf -d "$work/$folder/liblanes.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | tr '\n' ' ')
+for other in $needed; do
+  case $other in
+    libc.so.6 | libm.so.6 | libpthread.so.0 | libdl.so.2 | librt.so.1 | libgcc_s.so.1 | ld-linux*.so.*) ;;
+    *) fail "liblanes.so needs $other: the driver is all that a user should have to install" ;;
+  esac
+done
+targets=$(python3 ci/gpu-targets.py "$work/$folder/liblanes.so" | tr '\n' ';')
+for target in "sm_80 cubin" "sm_90 cubin" "sm_100 cubin" "sm_120 cubin" "sm_80 ptx"; do
+  case $targets in *"$target"*) ;; *) fail "no code for $target: $targets" ;; esac
+done
+echo "$jar: $bytes bytes; needs: $needed; $targets"
+
+# The command line with this jar in front, as a user who added the classifier has it.
+lanes() { java -cp "$jar:java/cli/target/lanes.jar" dev.lanes.cli.Main "$@"; }
+lanes info | tee "$work/info"
+grep -q "$platform-cuda" "$work/info" || fail "the CUDA flavour was not loaded"
+if nvidia-smi > /dev/null 2>&1; then
+  echo "there is a GPU here: ci/gpu.sh tests it"
+else
+  grep -q "no CUDA device: " "$work/info" || fail "lanes info does not say why there is no CUDA device"
+  code=0
+  lanes generate --device cuda --prompt a --quiet > "$work/out" 2> "$work/err" || code=$?
+  [ $code -ne 0 ] && grep -q "no CUDA device: " "$work/err" || fail "--device cuda: exit $code, $(cat "$work/err")"
+  [ "$(lanes generate --prompt "Once upon a time" --quiet | wc -w)" -gt 50 ] || fail "the CUDA flavour tells no story on the CPU"
+fi
+echo "cuda: all well"
