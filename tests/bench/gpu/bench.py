@@ -1,0 +1,207 @@
+"""Times every CUDA kernel of Lanes beside PyTorch's libraries, in one process, and prints one table.
+
+    python bench.py --library liblanes.so --header lanes.h [--only REGEX] [--seconds 0.3] [--json FILE] [--small]
+
+Random data, warm, medians with lowest and highest of at least five rounds; inputs rotate so that together they exceed the L2 cache. Ours and
+the peer of a line run one right after the other. The last column is the share of the ceiling that was measured at the start of the run: a
+device-to-device copy for what is bound by memory, a bfloat16 (or int8) product of 8192^3 through the vendor's library for what multiplies.
+--small: shapes for a functional check only, with no figures worth keeping.
+"""
+
+import argparse
+import json
+import re
+
+import numpy as np
+
+import peers
+from device import Device, rate
+
+L2_BYTES = 128 << 20
+
+
+class Bench:
+    def __init__(self, device, args):
+        self.d, self.h, self.args = device, device.h, args
+        self.lines, self.ceilings = [], {}
+
+    # ---- What a line is ------------------------------------------------------------------------------------------
+
+    def wanted(self, name):
+        return re.search(self.args.only, name) is not None
+
+    def line(self, name, unit, amount, calls, peer=None, ceiling=None, bar=None):
+        """Times calls, then `peer() -> seconds of rounds`; rates are amount / 1e12 a second."""
+        try:
+            ours = rate(amount / 1e12, self.d.rounds(calls, self.args.seconds))
+            theirs = rate(amount / 1e12, peer()) if peer and peers.AVAILABLE else None
+        finally:
+            self.d.free()
+        top = self.ceilings.get(ceiling)
+        entry = dict(name=name, unit=unit, ours=ours[0], min=ours[1], max=ours[2], peer=theirs and theirs[0], ratio=theirs and ours[0] / theirs[0],
+                     percent=top and 100 * ours[0] / top, bar=bar)
+        self.lines.append(entry)
+        show = lambda value, form: "-" if value is None else form % value
+        print(f"{name:<44} {ours[0]:9.3f} {unit:<8} ({ours[1]:.3f} .. {ours[2]:.3f})  peer {show(entry['peer'], '%.3f'):>8}  "
+              f"ratio {show(entry['ratio'], '%.2f'):>5}  {show(entry['percent'], '%.0f%%'):>5} of ceiling  bar {show(bar, '%g')}", flush=True)
+
+    def measure_ceilings(self):
+        if not peers.AVAILABLE:
+            print("no CUDA device for PyTorch: no peers and no ceilings")
+            return
+        size = 8192
+        amount, times = peers.copy(4 << 30, self.args.seconds)
+        self.ceilings["bytes"] = rate(amount / 1e12, times)[0]
+        self.ceilings["bf16"] = rate(2 * size ** 3 / 1e12, peers.matmul(size, size, size, 2, self.args.seconds))[0]
+        self.ceilings["int8"] = rate(2 * size ** 3 / 1e12, peers.int8_matmul(size, size, size, 2, self.args.seconds))[0]
+        print("ceilings: copy %.2f TB/s, bf16 %.0f TFLOP/s, int8 %.0f TOP/s" % tuple(self.ceilings[c] for c in ("bytes", "bf16", "int8")), flush=True)
+
+    # ---- Kernels -------------------------------------------------------------------------------------------------
+
+    def linear(self, name, m, n, k, dtype, compute, bar=None, multiplies=False):
+        if not self.wanted(name):
+            return
+        d, h = self.d, self.h
+        element = {h.LANES_F32: 4, h.LANES_BF16: 2, h.LANES_F16: 2, h.LANES_S8: 1}[dtype]
+        copies = max(1, min(16, L2_BYTES // (n * k * element) + 1))
+        one = d.floats(n, k, scale=k ** -0.5)
+        weights = [d.weight(one, dtype) for _ in range(copies)]
+        x = d.tensor(d.floats(m, k))
+        y = d.empty(m, n)
+        extra = {}
+        if dtype == h.LANES_S8:
+            q = d.random.integers(-127, 128, (m, k), dtype=np.int8)
+            extra = dict(xq=d.tensor(q), xq_len=m * k, xq_stride=k, x_scale=d.tensor(np.full(m, 0.01, np.float32)), x_scale_len=m)
+        else:
+            extra = dict(x=x, x_len=m * k, x_stride=k)
+        repeat = 1 if multiplies else max(1, 32 // copies)
+        calls = d.calls(*[("LINEAR", h.params("lanes_linear_params", weight=w, m=m, y=y, y_len=m * n, y_stride=n, compute=compute, **extra))
+                          for w in weights * repeat])
+        if multiplies:
+            amount, unit, ceiling = 2 * m * n * k, ("TOP/s" if dtype == h.LANES_S8 else "TFLOP/s"), ("int8" if dtype == h.LANES_S8 else "bf16")
+        else:
+            amount, unit, ceiling = n * k * element, "TB/s", "bytes"
+        peer = {h.LANES_BF16: peers.matmul, h.LANES_S8: peers.int8_matmul if m > 16 else None}.get(dtype) if peers.AVAILABLE else None
+        self.line(name, unit, amount, calls, peer and (lambda: peer(m, n, k, copies, self.args.seconds)), ceiling, bar)
+
+    def products(self):
+        h, small = self.h, self.args.small
+        bf16, int8 = (h.LANES_BF16, h.LANES_COMPUTE_BF16), (h.LANES_S8, h.LANES_COMPUTE_INT8)
+        top = self.ceilings.get("bf16")
+        for m, n, k in [(96, 128, 128)] if small else [(8192, 8192, 8192), (4096, 4096, 4096), (2048, 16384, 2048), (512, 2048, 2048), (128, 8192, 2048)]:
+            self.linear(f"gemm.bf16 {m}x{n}x{k}", m, n, k, *bf16, bar=top and 0.95 * top if m == 8192 else None, multiplies=True)
+        for m, n, k in [(96, 128, 128)] if small else [(8192, 8192, 8192), (4096, 4096, 4096), (1024, 8192, 8192), (128, 8192, 8192)]:
+            self.linear(f"gemm.s8 {m}x{n}x{k}", m, n, k, *int8, bar=1100 if m >= 1024 else None, multiplies=True)
+        for m in (1, 4, 8, 16, 32):
+            for n, k in [(128, 256)] if small else [(2048, 2048), (3072, 2048), (2048, 8192), (16384, 2048), (128256, 2048)]:
+                self.linear(f"gemv.bf16 m={m} {n}x{k}", m, n, k, *bf16, bar=3.4 if m <= 16 else None)
+                if m in (1, 16):
+                    self.linear(f"gemv.s8 m={m} {n}x{k}", m, n, k, *int8, bar=3.4)
+        for m in (1, 512):
+            shape = (128, 256) if small else (2048, 2048)
+            self.linear(f"gemm.f32 exact {m}x{shape[0]}x{shape[1]}", m, *shape, h.LANES_F32, h.LANES_COMPUTE_EXACT, multiplies=m > 1)
+
+    def attention(self, name, dim, heads, kv_heads, lengths, keys, dtype, bar=None, peer=None):
+        """Sequences with so many queries each, over `keys` keys each."""
+        if not self.wanted(name):
+            return
+        d, h = self.d, self.h
+        page = h.LANES_PAGE_TOKENS
+        sequences, tokens = len(lengths), sum(lengths)
+        pages = -(-keys // page)
+        element = 1 if dtype == h.LANES_S8 else 2
+        kv_bytes = sequences * keys * kv_heads * dim * 2 * element
+        layers = max(1, min(16, L2_BYTES // kv_bytes + 1))
+        pool = d.pool(pages=sequences * pages, layers=layers, kv_heads=kv_heads, head_dim=dim, dtype=dtype)
+        k, v = d.tensor(d.floats(keys, kv_heads * dim)), d.tensor(d.floats(keys, kv_heads * dim))
+        order = d.random.permutation(sequences * pages).astype(np.int32).reshape(sequences, pages)
+        for layer in range(layers):
+            for s in range(sequences):
+                slots = (order[s].astype(np.int64)[:, None] * page + np.arange(page)).reshape(-1)[:keys]
+                write = h.params("lanes_kv_write_params", pool=pool, layer=layer, tokens=keys, slots=slots.ctypes.data, slots_len=keys, k=k,
+                                 k_len=keys * kv_heads * dim, k_stride=kv_heads * dim, v=v, v_len=keys * kv_heads * dim, v_stride=kv_heads * dim)
+                d.run(d.calls(("KV_WRITE", write)))
+                d.wait()
+        width = heads * dim
+        q, out = d.tensor(d.floats(tokens, width)), d.empty(tokens, width)
+        begin = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        kv_len = np.full(sequences, keys, np.int64)
+        compute = h.LANES_COMPUTE_INT8 if dtype == h.LANES_S8 else h.LANES_COMPUTE_BF16
+        many = layers if max(lengths) > 1 else layers * max(1, 16 // layers)
+        calls = d.calls(*[("ATTENTION", h.params(
+            "lanes_attention_params", pool=pool, layer=i % layers, heads=heads, sequences=sequences, causal=1, scale=dim ** -0.5, tokens=tokens,
+            q=q, q_len=tokens * width, q_stride=width, q_begin=begin.ctypes.data, q_begin_len=sequences + 1, kv_len=kv_len.ctypes.data,
+            kv_len_len=sequences, page_table=order.ctypes.data, page_table_len=order.size, page_table_stride=pages, out=out,
+            out_len=tokens * width, out_stride=width, compute=compute)) for i in range(many)])
+        if max(lengths) > 1:
+            pairs = sum(n * (keys - n) + n * (n + 1) / 2 for n in lengths)
+            self.line(name, "TFLOP/s", 4 * pairs * heads * dim, calls, peer, "bf16", bar)
+        else:
+            self.line(name, "TB/s", kv_bytes, calls, peer, "bytes", bar)
+
+    def attentions(self):
+        h, small, seconds = self.h, self.args.small, self.args.seconds
+        for dim, bar in ((64, 350), (128, 480)):
+            for n in (256,) if small else (2048, 16384):
+                heads = 4 if small else (2048 if n == 16384 else 4096) // dim
+                for backend in ("flash", "cudnn"):
+                    self.attention(f"attention.prefill d={dim} n={n} beside {backend}", dim, heads, heads, [n], n, h.LANES_BF16,
+                                   bar if n == 16384 else None,
+                                   lambda: peers.attention(backend, heads, heads, n, n, dim, 2, seconds))
+        for dim, heads, kv_heads in ((64, 32, 8), (128, 32, 8)):
+            for sequences, keys in ((1, 512), (2, 300)) if small else ((1, 1024), (1, 32768), (8, 8192), (32, 4096)):
+                self.attention(f"attention.decode bf16 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_BF16,
+                               3.0 if sequences * keys >= 32768 else None,
+                               (lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds)) if sequences == 1 else None)
+                self.attention(f"attention.decode s8 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_S8)
+
+    def norm(self, name, rows, cols, quantized, bar):
+        if not self.wanted(name):
+            return
+        d, h = self.d, self.h
+        size = rows * cols
+        copies = max(2, min(8, L2_BYTES // (12 * size) + 1))
+        xs, rs = [d.tensor(d.floats(rows, cols)) for _ in range(copies)], [d.tensor(d.floats(rows, cols)) for _ in range(copies)]
+        weight = d.tensor(d.floats(cols))
+        y, scale = d.empty(rows, cols, dtype=np.int8 if quantized else np.float32), d.empty(rows)
+        out = dict(yq=y, yq_len=size, yq_stride=cols, y_scale=scale, y_scale_len=rows) if quantized else dict(y=y, y_len=size, y_stride=cols)
+        calls = d.calls(*[("NORM", h.params(
+            "lanes_norm_params", kind=h.LANES_NORM_RMS, epsilon=1e-5, rows=rows, cols=cols, x=x, x_len=size, x_stride=cols, residual=r,
+            residual_len=size, residual_stride=cols, weight=weight, weight_len=cols, sum=r, sum_len=size, sum_stride=cols, **out))
+            for x, r in zip(xs, rs)])
+        peer = None if quantized or not peers.AVAILABLE else lambda: peers.rms_norm(rows, cols, copies, self.args.seconds)
+        # The peer's elements have two bytes, ours four: rates are bytes a second on both sides.
+        nbytes = size * (12 + (1 if quantized else 4))
+        self.line(name, "TB/s", nbytes, calls, peer and (lambda: [2 * t for t in peer()]), "bytes", bar)
+
+    def norms(self):
+        for rows, cols in [(64, 512)] if self.args.small else [(16384, 2048), (8192, 4096), (4096, 8192), (2048, 16384)]:
+            self.norm(f"rmsnorm+residual {rows}x{cols}", rows, cols, False, 3.4)
+            self.norm(f"rmsnorm+residual+int8 {rows}x{cols}", rows, cols, True, 2.7)
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--library", required=True)
+    arguments.add_argument("--header", required=True)
+    arguments.add_argument("--only", default="")
+    arguments.add_argument("--seconds", type=float, default=0.3)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--json")
+    arguments.add_argument("--small", action="store_true")
+    args = arguments.parse_args()
+    device = Device(args.library, args.header, args.seed)
+    print(f"{device.name}, kernels {device.kernels}, seed {args.seed}")
+    bench = Bench(device, args)
+    bench.measure_ceilings()
+    for group in (bench.products, bench.attentions, bench.norms):
+        group()
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as out:
+            json.dump(dict(device=device.name, kernels=device.kernels, ceilings=bench.ceilings, lines=bench.lines), out, indent=1)
+    if not bench.lines:
+        raise SystemExit(f"--only {args.only}: no such kernel")
+
+
+if __name__ == "__main__":
+    main()
