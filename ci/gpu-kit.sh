@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Packs what ci/gpu.sh needs and a bare GPU machine lacks into one archive, build/gpu-kit.tar.gz: a small Java runtime (jlink), the jars of
+# Packs what ci/gpu.sh needs and a bare GPU machine lacks into one archive, build/gpu-kit.tar.xz: a small Java runtime (jlink), the jars of
 # the library and of its tests, JUnit's console, GoogleTest's sources and the small checkpoints of the test suite. Run it where Maven and a
 # JDK are, after mvn package; then take it along with the source tree.
 #   ci/gpu-kit.sh
@@ -14,9 +14,9 @@ fail() { echo "gpu-kit: $*" >&2; exit 1; }
 rm -rf "$kit"
 mkdir -p "$kit/lib"
 
-# The modules that the library, its tests and JUnit use; without debug information, compressed.
+# The modules that the library, its tests and JUnit use; without debug information.
 "$home/bin/jlink" --add-modules java.base,java.logging,java.management,java.sql,java.xml,jdk.unsupported,jdk.zipfs \
-  --strip-debug --no-header-files --no-man-pages --compress=2 --output "$kit/jre"
+  --strip-debug --no-header-files --no-man-pages --output "$kit/jre"
 
 # The whole command line with all that it depends on, less the tokenizers of other platforms.
 cp java/cli/target/lanes.jar "$kit/lib/lanes.jar"
@@ -25,10 +25,10 @@ unused=$("$home/bin/jar" --list --file "$kit/lib/lanes.jar" | grep -E '^native/l
 [ -z "$unused" ] || (cd "$kit/lib" && xargs -d '\n' zip -q -d lanes.jar <<< "$unused")
 
 # Tests of the library, and what they need beyond it.
-mvn -B -q -DskipTests -pl java/lanes -am test-compile
-(cd java/lanes/target/test-classes && "$home/bin/jar" --create --file "$OLDPWD/$kit/lib/tests.jar" .)
-mvn -B -q -pl java/lanes dependency:copy-dependencies -DincludeScope=test -DoutputDirectory="$PWD/$kit/test-libraries" \
+mvn -B -q -DskipTests -pl java/lanes -am test-compile dependency:copy-dependencies -DincludeScope=test \
+  -DoutputDirectory="$PWD/$kit/test-libraries" \
   -DincludeGroupIds=org.junit.jupiter,org.junit.platform,org.assertj,org.opentest4j,org.apiguardian,net.jqwik,net.bytebuddy
+"$home/bin/jar" --create --file "$kit/lib/tests.jar" -C java/lanes/target/test-classes .
 junit=$(sed -n 's/.*<junit.version>5\(.*\)<\/junit.version>.*/1\1/p' pom.xml)
 mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$junit" -DoutputDirectory="$PWD/$kit/lib"
 
@@ -43,5 +43,5 @@ if [ -d "$shared/models" ]; then
 else
   echo "gpu-kit: no checkpoints with reference outputs ($shared is not here)"
 fi
-tar -C build -czf "$kit.tar.gz" gpu-kit
-du -sh "$kit"/* "$kit.tar.gz"
+tar -C build -cJf "$kit.tar.xz" gpu-kit
+du -sh "$kit"/* "$kit.tar.xz"

@@ -5,7 +5,7 @@
 # (whole models). Another part, sanitize, takes minutes of its own and runs only when it is named: compute-sanitizer's memcheck, racecheck,
 # synccheck and initcheck over the C++ tests.
 #
-# Needs nvcc 13, CMake, Python with PyTorch; and build/gpu-kit.tar.gz from ci/gpu-kit.sh for GoogleTest, Java and the checkpoints. What is
+# Needs nvcc 13, CMake, Python with PyTorch; and build/gpu-kit.tar.xz from ci/gpu-kit.sh for GoogleTest, Java and the checkpoints. What is
 # missing is said and skipped, and the last line counts it.
 #   LANES_GPU_OUT   where figures and logs go (default: build/gpu-out)
 set -uo pipefail
@@ -34,13 +34,13 @@ skip() { echo "skipped: $1: $2"; skipped+=("$1"); }
 command -v nvcc > /dev/null || export PATH=$PATH:/usr/local/cuda/bin
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader || { echo "gpu.sh: there is no NVIDIA GPU here" >&2; exit 1; }
 git log -1 --format='commit %h of %cs' 2> /dev/null || true
-[ -d "$kit" ] || [ ! -f "$kit.tar.gz" ] || tar -C build -xzf "$kit.tar.gz"
+[ -d "$kit" ] || [ ! -f "$kit.tar.xz" ] || tar -C build -xf "$kit.tar.xz"
 
 if wanted build; then
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
   gtest=(-DLANES_BUILD_TESTS=OFF)
   [ -d "$kit/googletest" ] && gtest=(-DLANES_BUILD_TESTS=ON "-DLANES_GTEST_SOURCES=$root/$kit/googletest")
-  [ ${#gtest[@]} -eq 2 ] || skip native "no GoogleTest: build/gpu-kit.tar.gz is not here"
+  [ ${#gtest[@]} -eq 2 ] || skip native "no GoogleTest: build/gpu-kit.tar.xz is not here"
   { cmake -S . -B "$build" -DLANES_CUDA=ON "-DLANES_CUDA_ARCHITECTURES=$capability" "${gtest[@]}" \
       && cmake --build "$build" -j "$(nproc)" --target lanes_cuda $([ ${#gtest[@]} -eq 2 ] && echo lanes_cuda_tests); } > "$out/build.log" 2>&1 \
     || { failed+=(build); tail -n 40 "$out/build.log"; }
@@ -74,7 +74,7 @@ if wanted java; then
       --details=summary --disable-banner --fail-if-no-tests > "$out/java.log" 2>&1 || failed+=(java)
     grep -E 'tests (found|successful|failed|skipped)|=>' "$out/java.log" | head -n 40
   else
-    skip java "no Java runtime: build/gpu-kit.tar.gz is not here"
+    skip java "no Java runtime: build/gpu-kit.tar.xz is not here"
   fi
 fi
 
@@ -94,7 +94,7 @@ if wanted models; then
       done
     done
   else
-    skip models "no Java runtime: build/gpu-kit.tar.gz is not here"
+    skip models "no Java runtime: build/gpu-kit.tar.xz is not here"
   fi
 fi
 
