@@ -35,13 +35,20 @@ int32_t RunCall(lanes_runtime* runtime, const lanes_call& call) {
   }
 }
 
+// A struct needs the alignment of its widest field, not of its size.
+void CheckCalls(const lanes_call* calls, uint64_t count) {
+  if (count == 0) return;
+  if (calls == nullptr) ThrowInvalid("calls is NULL");
+  CheckAligned(calls, alignof(lanes_call), "calls");
+  if (count > INT64_MAX / sizeof(lanes_call)) ThrowInvalid("calls: %llu of them do not fit memory", static_cast<unsigned long long>(count));
+}
+
 }  // namespace
 
 int32_t lanes_run(lanes_runtime* runtime, const lanes_call* calls, uint64_t count) {
   return Guard("lanes_run", [&] {
     const Pinned<lanes_runtime> pinned(runtime, "runtime");
-    CheckArray(calls, count, count > INT64_MAX ? INT64_MAX : static_cast<int64_t>(count), "calls");
-    CheckAligned(calls, alignof(lanes_call), "calls");
+    CheckCalls(calls, count);
     for (uint64_t i = 0; i < count; ++i) {
       CheckRange(calls[i].kind, LANES_CALL_EMBED, LANES_CALL_TOP_LOG_PROBABILITIES, "calls[].kind");
       CheckRange(calls[i].reserved, 0, 0, "calls[].reserved");
