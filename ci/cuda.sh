@@ -9,7 +9,7 @@ command -v nvcc > /dev/null || { echo "cuda: skipped, there is no nvcc here"; ex
 fail() { echo "cuda: $*" >&2; exit 1; }
 most_bytes=$((10 * 1000 * 1000))
 
-mvn -B -ntp -q -o -Pcuda -pl java/kernels -DskipTests package || mvn -B -ntp -q -Pcuda -pl java/kernels -DskipTests package
+mvn -B -ntp -q -Pcuda -pl java/kernels -DskipTests package
 version=$(sed -n 's/^  <version>\(.*\)<\/version>$/\1/p' pom.xml | head -n 1)
 platform=linux-$(uname -m | sed 's/aarch64/arm64/')
 jar=java/kernels/target/lanes-kernels-$version-$platform-cuda.jar

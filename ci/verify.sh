@@ -24,20 +24,20 @@ if [ "$(uname -s)" = Linux ] && [ "${LANES_SANITIZE:-1}" = 1 ]; then
 fi
 
 skipped=
+optional() { # <title> <what is skipped where the script exits with 3: what it needs is not here> <script>
+  local status=0
+  step "$1"
+  bash "$3" || status=$?
+  case $status in
+    0) ;;
+    3) skipped="$skipped, without $2" ;;
+    *) exit $status ;;
+  esac
+}
 if [ "$(uname -s)" = Linux ] && [ "${LANES_CUDA:-1}" = 1 ]; then
-  step "CUDA: every target, the packaged jar"
-  status=0
-  bash ci/cuda.sh || status=$?
-  # 3: there is no nvcc.
-  [ $status -eq 3 ] && skipped=", without CUDA"
-  [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
+  optional "CUDA: the packaged jar" CUDA ci/cuda.sh
 fi
 if [ "$(uname -sm)" = "Linux x86_64" ] && [ "${LANES_CROSS:-1}" = 1 ]; then
-  step "arm64: C++ tests in an emulator"
-  status=0
-  bash ci/cross-arm64.sh || status=$?
-  # 3: what it needs is not here.
-  [ $status -eq 3 ] && skipped="$skipped, without arm64"
-  [ $status -eq 0 ] || [ $status -eq 3 ] || exit $status
+  optional "arm64: C++ tests in an emulator" arm64 ci/cross-arm64.sh
 fi
 step "Done$skipped"

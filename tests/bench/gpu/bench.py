@@ -66,14 +66,12 @@ class Bench:
         copies = max(1, min(16, L2_BYTES // (n * k * element) + 1))
         one = d.floats(n, k, scale=k ** -0.5)
         weights = [d.weight(one, dtype) for _ in range(copies)]
-        x = d.tensor(d.floats(m, k))
         y = d.empty(m, n)
-        extra = {}
         if dtype == h.LANES_S8:
             q = d.random.integers(-127, 128, (m, k), dtype=np.int8)
             extra = dict(xq=d.tensor(q), xq_len=m * k, xq_stride=k, x_scale=d.tensor(np.full(m, 0.01, np.float32)), x_scale_len=m)
         else:
-            extra = dict(x=x, x_len=m * k, x_stride=k)
+            extra = dict(x=d.tensor(d.floats(m, k)), x_len=m * k, x_stride=k)
         repeat = 1 if multiplies else max(1, 32 // copies)
         calls = d.calls(*[("LINEAR", h.params("lanes_linear_params", weight=w, m=m, y=y, y_len=m * n, y_stride=n, compute=compute, **extra))
                           for w in weights * repeat])
