@@ -184,9 +184,9 @@ class LoadFailureTest {
     }
 
     @Override
-    public Tensor tensor(MemoryTag tag, int rows, int columns) {
+    public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
       take();
-      return super.tensor(tag, rows, columns);
+      return super.tensor(tag, rows, columns, dtype);
     }
 
     @Override

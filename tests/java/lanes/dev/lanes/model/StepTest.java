@@ -214,9 +214,9 @@ class StepTest {
     List<String> made = new ArrayList<>();
     try (Backend backend = Backends.open(TestBackends.JAVA); Backend watching = new DelegatingBackend(backend) {
       @Override
-      public Tensor tensor(MemoryTag tag, int rows, int columns) {
+      public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
         made.add(tag + " " + rows + " " + columns);
-        return super.tensor(tag, rows, columns);
+        return super.tensor(tag, rows, columns, dtype);
       }
     }; ModelRun run = new ModelRun(llama(2), watching); ModelRun.Lane lane = run.lane(tokens(100))) {
       run.step(StepBatch.Hidden.NONE, false, new ModelRun.Share(lane, 50, false));

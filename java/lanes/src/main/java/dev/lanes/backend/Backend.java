@@ -13,8 +13,17 @@ import java.util.Map;
 public interface Backend extends AutoCloseable {
   BackendInfo info();
 
-  /** A zeroed tensor of this backend. */
-  Tensor tensor(MemoryTag tag, int rows, int columns);
+  /** A zeroed tensor of float32. */
+  default Tensor tensor(MemoryTag tag, int rows, int columns) {
+    return tensor(tag, rows, columns, DType.F32);
+  }
+
+  /**
+   * A zeroed tensor of this backend.
+   *
+   * @param dtype {@link DType#F32} or {@link DType#BF16}
+   */
+  Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype);
 
   /** A zeroed tensor of int8 rows with their scales. */
   QuantizedTensor quantizedTensor(MemoryTag tag, int rows, int columns);

@@ -1,6 +1,9 @@
 package dev.lanes.backend;
 
-/** Element types that weights and KV pages can be stored in. Activations are {@link #F32}, or int8 in a {@link QuantizedTensor}. */
+/**
+ * Element types that weights and KV pages can be stored in. Activations are {@link #F32}, in some places {@link #BF16}, or int8 in a
+ * {@link QuantizedTensor}.
+ */
 public enum DType {
   F32(4),
   BF16(2),

@@ -17,6 +17,22 @@ public final class FloatFormats {
     return (short) ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16);
   }
 
+  /** Widens all of {@code bits} into {@code to[offset …]}. */
+  public static void fromBf16(short[] bits, float[] to, int offset) {
+    for (int i = 0; i < bits.length; i++) {
+      to[offset + i] = fromBf16(bits[i]);
+    }
+  }
+
+  /** Rounds {@code length} numbers of {@code from[offset …]}. */
+  public static short[] toBf16(float[] from, int offset, int length) {
+    short[] bits = new short[length];
+    for (int i = 0; i < length; i++) {
+      bits[i] = toBf16(from[offset + i]);
+    }
+    return bits;
+  }
+
   public static float fromF16(short bits) {
     int sign = (bits & 0x8000) << 16;
     int exponent = (bits >>> 10) & 0x1f;

@@ -17,8 +17,8 @@ public abstract class ForwardingBackend implements Backend {
   }
 
   @Override
-  public Tensor tensor(MemoryTag tag, int rows, int columns) {
-    return inner.tensor(tag, rows, columns);
+  public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
+    return inner.tensor(tag, rows, columns, dtype);
   }
 
   @Override

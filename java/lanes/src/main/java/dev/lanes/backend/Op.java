@@ -2,7 +2,8 @@ package dev.lanes.backend;
 
 /**
  * The operations of a {@link Backend}, one record each. The header {@code native/include/lanes/lanes.h} is their full contract;
- * shapes are [rows, columns] and every {@link Tensor} is float32. A parameter that may be null says so.
+ * shapes are [rows, columns]. A {@link Tensor} is float32 unless its parameter says that it may be bfloat16. A parameter that may be null
+ * says so.
  */
 public sealed interface Op {
   /** {@code y[t] = weight[ids[t]]}, added to y when {@code accumulate}. {@code y} is [ids.length, weight.columns]. */

@@ -15,6 +15,14 @@ public final class OpChecks {
 
   private OpChecks() {}
 
+  public static void tensor(MemoryTag tag, int rows, int columns, DType dtype) {
+    Objects.requireNonNull(dtype, "tensor: dtype");
+    if (dtype != DType.F32 && dtype != DType.BF16) {
+      throw invalid("tensor: element type %s: expected F32 or BF16", dtype);
+    }
+    tensor(tag, rows, columns);
+  }
+
   public static void tensor(MemoryTag tag, int rows, int columns) {
     Objects.requireNonNull(tag, "tensor: tag");
     if (!(rows >= 0 && columns >= 1)) {
@@ -176,7 +184,7 @@ public final class OpChecks {
   }
 
   public static void check(Op.Norm op) {
-    Tensor x = Objects.requireNonNull(op.x(), "norm: x");
+    Tensor x = floats("norm", "x", op.x());
     Objects.requireNonNull(op.kind(), "norm: kind");
     if (!(op.epsilon() >= 0 && op.epsilon() < Float.POSITIVE_INFINITY)) {
       throw invalid("norm: epsilon %s: expected a finite number, 0 or more", op.epsilon());
@@ -359,7 +367,7 @@ public final class OpChecks {
 
   public static void check(Op.Gate op) {
     Objects.requireNonNull(op.activation(), "gate: activation");
-    Tensor gate = Objects.requireNonNull(op.gate(), "gate: gate");
+    Tensor gate = floats("gate", "gate", op.gate());
     shaped("gate", "up", op.up(), gate.rows(), gate.columns());
     results("gate", op.y(), op.quantized(), op.outputScale(), gate.rows(), gate.columns());
   }
@@ -376,7 +384,7 @@ public final class OpChecks {
   }
 
   public static void check(Op.Route op) {
-    Tensor logits = Objects.requireNonNull(op.logits(), "route: logits");
+    Tensor logits = floats("route", "logits", op.logits());
     int[] expert = Objects.requireNonNull(op.expert(), "route: expert");
     float[] weight = Objects.requireNonNull(op.weight(), "route: weight");
     if (!(op.topK() >= 1 && op.topK() <= logits.columns())) {
@@ -387,14 +395,14 @@ public final class OpChecks {
   }
 
   public static void check(Op.Gather op) {
-    Tensor x = Objects.requireNonNull(op.x(), "gather: x");
+    Tensor x = floats("gather", "x", op.x());
     int[] index = Objects.requireNonNull(op.index(), "gather: index");
     shaped("gather", "y", op.y(), index.length, x.columns());
     indices("gather", "index", index, x.rows());
   }
 
   public static void check(Op.Combine op) {
-    Tensor x = Objects.requireNonNull(op.x(), "combine: x");
+    Tensor x = floats("combine", "x", op.x());
     Tensor y = Objects.requireNonNull(op.y(), "combine: y");
     int[] index = Objects.requireNonNull(op.index(), "combine: index");
     float[] weight = Objects.requireNonNull(op.weight(), "combine: weight");
@@ -411,7 +419,7 @@ public final class OpChecks {
   }
 
   public static void check(Op.Sample op) {
-    Tensor logits = Objects.requireNonNull(op.logits(), "sample: logits");
+    Tensor logits = floats("sample", "logits", op.logits());
     SampleRow[] rows = Objects.requireNonNull(op.rows(), "sample: rows");
     int[] token = Objects.requireNonNull(op.token(), "sample: token");
     length("sample", "rows", rows.length, logits.rows());
@@ -441,7 +449,7 @@ public final class OpChecks {
   }
 
   public static void check(Op.TopLogProbabilities op) {
-    Tensor logits = Objects.requireNonNull(op.logits(), "topLogProbabilities: logits");
+    Tensor logits = floats("topLogProbabilities", "logits", op.logits());
     int[] token = Objects.requireNonNull(op.token(), "topLogProbabilities: token");
     float[] logProbability = Objects.requireNonNull(op.logProbability(), "topLogProbabilities: logProbability");
     if (!(op.topK() >= 1 && op.topK() <= logits.columns())) {
@@ -451,7 +459,24 @@ public final class OpChecks {
     length("topLogProbabilities", "logProbability", logProbability.length, (long) logits.rows() * op.topK());
   }
 
+  /** That a tensor is there and holds float32. */
+  private static Tensor floats(String op, String name, Tensor tensor) {
+    if (tensor == null) {
+      throw new NullPointerException(op + ": " + name);
+    }
+    if (tensor.dtype() != DType.F32) {
+      throw invalid("%s: %s is of %s: expected F32", op, name, tensor.dtype());
+    }
+    return tensor;
+  }
+
+  /** That a tensor is there, holds float32 and has this shape. */
   private static void shaped(String op, String name, Tensor tensor, int rows, int columns) {
+    shapedOfAny(op, name, floats(op, name, tensor), rows, columns);
+  }
+
+  /** That a tensor, of float32 or bfloat16, is there and has this shape. */
+  private static void shapedOfAny(String op, String name, Tensor tensor, int rows, int columns) {
     if (tensor == null) {
       throw new NullPointerException(op + ": " + name);
     }

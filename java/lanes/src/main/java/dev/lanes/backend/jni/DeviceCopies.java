@@ -1,22 +1,25 @@
 package dev.lanes.backend.jni;
 
+import dev.lanes.backend.DType;
+import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.kernels.CopyParams;
 import dev.lanes.kernels.RuntimeHandle;
 import dev.lanes.kernels.global.lanes;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.nio.ShortBuffer;
 
 /** Copies between arrays and a GPU's memory, through a piece of host memory. Used under the backend's lock, when no op waits. */
 final class DeviceCopies {
   /** Small enough to stay in the caches, large enough that the way to the device does not count. */
   private static final int BYTES = 1 << 20;
-  private static final int FLOATS = BYTES / Float.BYTES;
 
   private final RuntimeHandle runtime;
   private final long address;
   private final ByteBuffer bytes;
   private final FloatBuffer floats;
+  private final ShortBuffer shorts;
   private final Struct<CopyParams> struct;
   private final int source;
   private final int sourceBytes;
@@ -35,6 +38,7 @@ final class DeviceCopies {
     address = block + structBytes;
     bytes = Struct.buffer(new Address(address), BYTES);
     floats = bytes.asFloatBuffer();
+    shorts = bytes.asShortBuffer();
     source = struct.offset("src");
     sourceBytes = struct.offset("src_bytes");
     sourceStride = struct.offset("src_stride");
@@ -45,19 +49,36 @@ final class DeviceCopies {
     rowBytes = struct.offset("row_bytes");
   }
 
-  /** Rows of floats from the device; {@code stride} in elements. */
-  void download(long from, long stride, int rowCount, int columns, float[] to, int offset) {
-    forPieces(from, stride, rowCount, columns, (device, count, width, at) -> {
-      download(device, stride * Float.BYTES, count, (long) width * Float.BYTES);
-      floats.get(0, to, offset + at, count * width);
+  /** Rows on the device: element (r, c) is {@code r * stride + c} elements behind the address. */
+  record Rows(long address, int stride, int count, int columns, DType dtype) {
+    long strideBytes() {
+      return (long) stride * dtype.bytes();
+    }
+  }
+
+  /** Rows from the device, to {@code to[offset …]} without gaps. */
+  void download(Rows from, float[] to, int offset) {
+    forPieces(from, (device, count, width, at) -> {
+      download(device, from.strideBytes(), count, (long) width * from.dtype.bytes());
+      if (from.dtype == DType.BF16) {
+        short[] bits = new short[count * width];
+        shorts.get(0, bits);
+        FloatFormats.fromBf16(bits, to, offset + at);
+      } else {
+        floats.get(0, to, offset + at, count * width);
+      }
     });
   }
 
-  /** Rows of floats to the device; {@code stride} in elements. */
-  void upload(long to, long stride, int rowCount, int columns, float[] from, int offset) {
-    forPieces(to, stride, rowCount, columns, (device, count, width, at) -> {
-      floats.put(0, from, offset + at, count * width);
-      upload(device, stride * Float.BYTES, count, (long) width * Float.BYTES);
+  /** Rows to the device, from {@code from[offset …]} without gaps. */
+  void upload(Rows to, float[] from, int offset) {
+    forPieces(to, (device, count, width, at) -> {
+      if (to.dtype == DType.BF16) {
+        shorts.put(0, FloatFormats.toBf16(from, offset + at, count * width));
+      } else {
+        floats.put(0, from, offset + at, count * width);
+      }
+      upload(device, to.strideBytes(), count, (long) width * to.dtype.bytes());
     });
   }
 
@@ -84,16 +105,17 @@ final class DeviceCopies {
     void copy(long device, int rowCount, int columns, int arrayOffset);
   }
 
-  private static void forPieces(long device, long stride, int rowCount, int columns, Piece piece) {
-    if (columns == 0) {
+  private static void forPieces(Rows rows, Piece piece) {
+    if (rows.columns == 0) {
       return;
     }
-    int width = Math.min(columns, FLOATS);
-    int step = FLOATS / width;
-    for (int row = 0; row < rowCount; row += step) {
-      for (int column = 0; column < columns; column += width) {
-        piece.copy(device + (row * stride + column) * Float.BYTES, Math.min(step, rowCount - row), Math.min(width, columns - column),
-            row * columns + column);
+    int fit = BYTES / rows.dtype.bytes();
+    int width = Math.min(rows.columns, fit);
+    int step = fit / width;
+    for (int row = 0; row < rows.count; row += step) {
+      for (int column = 0; column < rows.columns; column += width) {
+        piece.copy(rows.address + row * rows.strideBytes() + (long) column * rows.dtype.bytes(), Math.min(step, rows.count - row),
+            Math.min(width, rows.columns - column), row * rows.columns + column);
       }
     }
   }

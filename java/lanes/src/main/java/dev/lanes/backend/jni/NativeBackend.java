@@ -120,13 +120,13 @@ public final class NativeBackend implements Backend {
   }
 
   @Override
-  public Tensor tensor(MemoryTag tag, int rows, int columns) {
-    OpChecks.tensor(tag, rows, columns);
-    long bytes = (long) rows * columns * Float.BYTES;
+  public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
+    OpChecks.tensor(tag, rows, columns, dtype);
+    long bytes = (long) rows * columns * dtype.bytes();
     lock();
     try {
-      return new NativeTensor(this, Resource.tensor(runtime.owner(), runtime.handle(), "tensor [" + rows + ", " + columns + "]", tag, bytes), rows,
-          columns);
+      return new NativeTensor(this, Resource.tensor(runtime.owner(), runtime.handle(), Tensor.name(rows, columns, dtype), tag, bytes), rows,
+          columns, dtype);
     } finally {
       unlock();
     }

@@ -1,5 +1,6 @@
 package dev.lanes.backend.jni;
 
+import dev.lanes.backend.DType;
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.QuantizedTensor;
@@ -81,7 +82,7 @@ final class NativeQuantizedTensor implements QuantizedTensor {
       Address.floats(scaleAddress()).get(scales, 0, rows);
     }, copies -> {
       copies.download(address(), elements, rows * columns);
-      copies.download(scaleAddress(), rows, 1, rows, scales, 0);
+      copies.download(deviceScales(), scales, 0);
     });
   }
 
@@ -93,8 +94,12 @@ final class NativeQuantizedTensor implements QuantizedTensor {
       Address.floats(scaleAddress()).put(scales, 0, rows);
     }, copies -> {
       copies.upload(address(), elements, rows * columns);
-      copies.upload(scaleAddress(), rows, 1, rows, scales, 0);
+      copies.upload(deviceScales(), scales, 0);
     });
+  }
+
+  private DeviceCopies.Rows deviceScales() {
+    return new DeviceCopies.Rows(scaleAddress(), 1, rows, 1, DType.F32);
   }
 
   /** Once every waiting op has run. */

@@ -1,5 +1,7 @@
 package dev.lanes.backend.jni;
 
+import dev.lanes.backend.DType;
+import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.Tensor;
@@ -7,6 +9,7 @@ import java.lang.ref.Cleaner;
 import java.lang.ref.Reference;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.javacpp.ShortPointer;
 
 /** A block of native memory, or a view of one. Element (r, c) lies at {@code offset + r * stride + c}. */
 final class NativeTensor implements Tensor {
@@ -20,8 +23,9 @@ final class NativeTensor implements Tensor {
   private final int rows;
   private final int columns;
   private final int stride;
+  private final DType dtype;
 
-  NativeTensor(NativeBackend backend, Resource block, int rows, int columns) {
+  NativeTensor(NativeBackend backend, Resource block, int rows, int columns, DType dtype) {
     this.backend = backend;
     this.block = block;
     this.owner = null;
@@ -29,6 +33,7 @@ final class NativeTensor implements Tensor {
     this.rows = rows;
     this.columns = columns;
     this.stride = columns;
+    this.dtype = dtype;
     this.cleanable = Forgotten.watch(this, block);
   }
 
@@ -41,6 +46,7 @@ final class NativeTensor implements Tensor {
     this.rows = rows;
     this.columns = columns;
     this.stride = parent.stride;
+    this.dtype = parent.dtype;
   }
 
   NativeBackend backend() {
@@ -49,7 +55,7 @@ final class NativeTensor implements Tensor {
 
   /** Of the first element; to be called and used under the backend's lock. */
   long address() {
-    return block.address() + offset * Float.BYTES;
+    return block.address() + offset * dtype.bytes();
   }
 
   /** Elements from the first to behind the last. */
@@ -73,28 +79,49 @@ final class NativeTensor implements Tensor {
   }
 
   @Override
+  public DType dtype() {
+    return dtype;
+  }
+
+  @Override
   public Tensor view(int rowBegin, int rowCount, int columnBegin, int columnCount) {
     OpChecks.view(this, rowBegin, rowCount, columnBegin, columnCount);
     return new NativeTensor(this, offset + (long) rowBegin * stride + columnBegin, rowCount, columnCount);
   }
 
-  /** Moves a run of elements between the native memory at the pointer's position and an array. */
+  /** Moves a run of elements between native memory and an array. */
   private interface Transfer {
-    void run(FloatPointer at, int arrayOffset, int length);
+    void run(Address address, int arrayOffset, int length);
   }
 
   @Override
   public void copyTo(float[] destination, int destinationOffset) {
     OpChecks.copy(this, destination, destinationOffset);
-    transfer((at, from, length) -> at.get(destination, destinationOffset + from, length),
-        copies -> copies.download(address(), stride, rows, columns, destination, destinationOffset));
+    transfer((address, at, length) -> {
+      if (dtype == DType.BF16) {
+        short[] bits = new short[length];
+        new ShortPointer(address).get(bits);
+        FloatFormats.fromBf16(bits, destination, destinationOffset + at);
+      } else {
+        new FloatPointer(address).get(destination, destinationOffset + at, length);
+      }
+    }, copies -> copies.download(deviceRows(), destination, destinationOffset));
   }
 
   @Override
   public void copyFrom(float[] source, int sourceOffset) {
     OpChecks.copy(this, source, sourceOffset);
-    transfer((at, from, length) -> at.put(source, sourceOffset + from, length),
-        copies -> copies.upload(address(), stride, rows, columns, source, sourceOffset));
+    transfer((address, at, length) -> {
+      if (dtype == DType.BF16) {
+        new ShortPointer(address).put(FloatFormats.toBf16(source, sourceOffset + at, length));
+      } else {
+        new FloatPointer(address).put(source, sourceOffset + at, length);
+      }
+    }, copies -> copies.upload(deviceRows(), source, sourceOffset));
+  }
+
+  private DeviceCopies.Rows deviceRows() {
+    return new DeviceCopies.Rows(address(), stride, rows, columns, dtype);
   }
 
   /** Row by row, or at once where the rows have no gaps; all at once where a GPU has them. */
@@ -107,11 +134,10 @@ final class NativeTensor implements Tensor {
         deviceTransfer.accept(copies);
         return;
       }
-      FloatPointer data = Address.floats(address());
       boolean whole = columns == stride || rows == 1;
       int length = whole ? rows * columns : columns;
       for (int r = 0; r < (whole ? 1 : rows); r++) {
-        transfer.run(data.position((long) r * stride), r * columns, length);
+        transfer.run(new Address(address() + (long) r * stride * dtype.bytes()), r * columns, length);
       }
     } finally {
       backend.unlock();

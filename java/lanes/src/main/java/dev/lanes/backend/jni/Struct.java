@@ -1,5 +1,6 @@
 package dev.lanes.backend.jni;
 
+import dev.lanes.backend.DType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import org.bytedeco.javacpp.BytePointer;
@@ -89,6 +90,11 @@ final class Struct<P extends Pointer> {
     return new Matrix(offset(name), offset(name + "_len"), offset(name + "_stride"));
   }
 
+  /** The fields of the matrix {@code name}, and those of {@code name_bf16} for one of bfloat16. */
+  Floats floats(String name) {
+    return new Floats(matrix(name), matrix(name + "_bf16"));
+  }
+
   /** The fields {@code name} and {@code scale}, with their lengths, and {@code name_stride}. */
   Quantized quantized(String name, String scale) {
     return new Quantized(matrix(name), array(scale));
@@ -144,6 +150,24 @@ final class Struct<P extends Pointer> {
       memory.putLong(pointer, address);
       memory.putLong(length, elements);
       memory.putLong(stride, distance);
+    }
+  }
+
+  /** A matrix in one of two places, by its element type. */
+  final class Floats {
+    private final Matrix f32;
+    private final Matrix bf16;
+
+    private Floats(Matrix f32, Matrix bf16) {
+      this.f32 = f32;
+      this.bf16 = bf16;
+    }
+
+    /** A tensor, or null. */
+    void set(NativeTensor tensor) {
+      boolean narrow = tensor != null && tensor.dtype() == DType.BF16;
+      f32.set(narrow ? null : tensor);
+      bf16.set(narrow ? tensor : null);
     }
   }
 

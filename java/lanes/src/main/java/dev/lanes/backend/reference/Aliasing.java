@@ -13,7 +13,7 @@ final class Aliasing {
 
   /** That an output is the other argument itself, or shares nothing with it. */
   static void disjointOrSame(String op, String outName, ReferenceTensor out, String name, ReferenceTensor other) {
-    if (out == null || other == null || (out.data() == other.data() && out.row(0) == other.row(0)
+    if (out == null || other == null || (out.sharesStorage(other) && out.row(0) == other.row(0)
         && (out.stride() == other.stride() || out.rows() <= 1))) {
       return;
     }
@@ -23,7 +23,7 @@ final class Aliasing {
   }
 
   private static boolean overlap(ReferenceTensor a, ReferenceTensor b) {
-    if (a.data() != b.data() || a.rows() == 0 || b.rows() == 0 || a.columns() == 0 || b.columns() == 0) {
+    if (!a.sharesStorage(b) || a.rows() == 0 || b.rows() == 0 || a.columns() == 0 || b.columns() == 0) {
       return false;
     }
     // All views of one tensor have its stride, so their rows are parts of its rows: two rectangles.

@@ -61,18 +61,18 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
-  public Tensor tensor(MemoryTag tag, int rows, int columns) {
-    OpChecks.tensor(tag, rows, columns);
+  public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
+    OpChecks.tensor(tag, rows, columns, dtype);
     long elements = (long) rows * columns;
-    String name = "tensor [" + rows + ", " + columns + "]";
+    String name = Tensor.name(rows, columns, dtype);
     if (elements > Integer.MAX_VALUE - 8) {
-      throw new InsufficientMemoryException(name + " is more than one Java array can hold", elements * Float.BYTES,
-          (Integer.MAX_VALUE - 8L) * Float.BYTES);
+      throw new InsufficientMemoryException(name + " is more than one Java array can hold", elements * dtype.bytes(),
+          (Integer.MAX_VALUE - 8L) * dtype.bytes());
     }
     synchronized (live) {
       checkOpen();
-      return new ReferenceTensor(this, new Storage<>(live, name, tag, elements * Float.BYTES, () -> new float[(int) elements]), rows,
-          columns);
+      return new ReferenceTensor(this, new Storage<>(live, name, tag, elements * dtype.bytes(),
+          () -> dtype == DType.BF16 ? new short[(int) elements] : new float[(int) elements]), rows, columns, dtype);
     }
   }
 
@@ -332,7 +332,7 @@ public final class ReferenceBackend implements Backend {
       if (!(tensor instanceof ReferenceTensor own) || own.backend() != this) {
         throw foreign("tensor");
       }
-      own.data();
+      own.requireOpen();
     }
   }
 

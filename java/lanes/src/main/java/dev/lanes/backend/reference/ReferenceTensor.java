@@ -1,14 +1,17 @@
 package dev.lanes.backend.reference;
 
+import dev.lanes.backend.DType;
+import dev.lanes.backend.FloatFormats;
 import dev.lanes.backend.Forgotten;
 import dev.lanes.backend.OpChecks;
 import dev.lanes.backend.Tensor;
 import java.lang.ref.Cleaner;
 
-/** A float array, or a view of one. Element (r, c) lies at {@code offset + r * stride + c}. */
+/** An array of floats or of bfloat16 patterns, or a view of one. Element (r, c) lies at {@code offset + r * stride + c}. */
 final class ReferenceTensor implements Tensor {
   private final ReferenceBackend backend;
-  private final Storage<float[]> storage;
+  /** float[] or short[]. */
+  private final Storage<Object> storage;
   /** Null for a view. */
   private final Cleaner.Cleanable cleanable;
   /** Of a view: keeps the storage from being taken for forgotten. */
@@ -17,8 +20,9 @@ final class ReferenceTensor implements Tensor {
   private final int rows;
   private final int columns;
   private final int stride;
+  private final DType dtype;
 
-  ReferenceTensor(ReferenceBackend backend, Storage<float[]> storage, int rows, int columns) {
+  ReferenceTensor(ReferenceBackend backend, Storage<Object> storage, int rows, int columns, DType dtype) {
     this.backend = backend;
     this.storage = storage;
     this.owner = null;
@@ -26,6 +30,7 @@ final class ReferenceTensor implements Tensor {
     this.rows = rows;
     this.columns = columns;
     this.stride = columns;
+    this.dtype = dtype;
     this.cleanable = Forgotten.watch(this, storage);
   }
 
@@ -38,20 +43,52 @@ final class ReferenceTensor implements Tensor {
     this.rows = rows;
     this.columns = columns;
     this.stride = parent.stride;
+    this.dtype = parent.dtype;
   }
 
   ReferenceBackend backend() {
     return backend;
   }
 
-  /** To be called and used under the backend's lock. */
+  /** That it is open; to be called under the backend's lock. */
+  void requireOpen() {
+    storage.get();
+  }
+
+  boolean sharesStorage(ReferenceTensor other) {
+    return storage == other.storage;
+  }
+
+  /** The elements of a tensor of float32; to be called and used under the backend's lock. */
   float[] data() {
-    return storage.get();
+    return (float[]) storage.get();
   }
 
   /** Index of the first element of a row. */
   int row(int row) {
     return offset + row * stride;
+  }
+
+  /** Copies the elements of a row, widened, to {@code to[at …]}; to be called under the backend's lock. */
+  void load(int row, float[] to, int at) {
+    if (storage.get() instanceof short[] bits) {
+      for (int i = 0; i < columns; i++) {
+        to[at + i] = FloatFormats.fromBf16(bits[row(row) + i]);
+      }
+    } else {
+      System.arraycopy(data(), row(row), to, at, columns);
+    }
+  }
+
+  /** Fills a row from {@code from[at …]}, rounded for bfloat16; to be called under the backend's lock. */
+  void store(int row, float[] from, int at) {
+    if (storage.get() instanceof short[] bits) {
+      for (int i = 0; i < columns; i++) {
+        bits[row(row) + i] = FloatFormats.toBf16(from[at + i]);
+      }
+    } else {
+      System.arraycopy(from, at, data(), row(row), columns);
+    }
   }
 
   @Override
@@ -70,6 +107,11 @@ final class ReferenceTensor implements Tensor {
   }
 
   @Override
+  public DType dtype() {
+    return dtype;
+  }
+
+  @Override
   public Tensor view(int rowBegin, int rowCount, int columnBegin, int columnCount) {
     OpChecks.view(this, rowBegin, rowCount, columnBegin, columnCount);
     return new ReferenceTensor(this, offset + rowBegin * stride + columnBegin, rowCount, columnCount);
@@ -79,9 +121,9 @@ final class ReferenceTensor implements Tensor {
   public void copyTo(float[] destination, int destinationOffset) {
     OpChecks.copy(this, destination, destinationOffset);
     backend.locked(() -> {
-      float[] data = data();
+      requireOpen();
       for (int r = 0; r < rows; r++) {
-        System.arraycopy(data, row(r), destination, destinationOffset + r * columns, columns);
+        load(r, destination, destinationOffset + r * columns);
       }
     });
   }
@@ -90,9 +132,9 @@ final class ReferenceTensor implements Tensor {
   public void copyFrom(float[] source, int sourceOffset) {
     OpChecks.copy(this, source, sourceOffset);
     backend.locked(() -> {
-      float[] data = data();
+      requireOpen();
       for (int r = 0; r < rows; r++) {
-        System.arraycopy(source, sourceOffset + r * columns, data, row(r), columns);
+        store(r, source, sourceOffset + r * columns);
       }
     });
   }

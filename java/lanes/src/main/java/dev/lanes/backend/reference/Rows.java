@@ -105,7 +105,7 @@ final class Rows {
   /** A row of results, as float32 and quantized where asked for. */
   private static void store(float[] row, int r, ReferenceTensor y, QuantizedTensor quantized, float scale) {
     if (y != null) {
-      System.arraycopy(row, 0, y.data(), y.row(r), row.length);
+      y.store(r, row, 0);
     }
     if (quantized != null) {
       Int8.quantize(row, 0, scale, (ReferenceQuantizedTensor) quantized, r);
