@@ -307,8 +307,9 @@ TEST_P(LinearTest, ArgumentsAreChecked) {
   bad("y_stride is 4", [](auto& p) { p.y_stride = 4; });
   bad("64 bits", [](auto& p) { p.y_stride = INT64_MAX / 2; });
   for (const int32_t value : {-1, 6, INT32_MAX}) bad("activation is", [&](auto& p) { p.activation = value; });
-  for (const int32_t value : {-1, 2, INT32_MIN}) bad("compute is", [&](auto& p) { p.compute = value; });
+  for (const int32_t value : {-1, 2, 3, 4, INT32_MIN}) bad("compute is", [&](auto& p) { p.compute = value; });
   bad("expected a bf16 weight", [](auto& p) { p.compute = LANES_COMPUTE_BF16; });
+  bad("compute is F16 for a weight of f32: expected an f16 weight", [](auto& p) { p.compute = LANES_COMPUTE_F16; });
   bad("y and x overlap", [&](auto& p) { p.y = x.data() + 5, p.y_len = 15; });
   bad("y and bias overlap", [&](auto& p) { p.bias = y.data() + 3; });
   bad("y and residual overlap without", [&](auto& p) { p.residual = y.data() + 1, p.residual_len = 20, p.residual_stride = 10; });

@@ -324,8 +324,12 @@ LANES_API int32_t lanes_embed(lanes_runtime* runtime, const lanes_embed_params* 
 /* How `lanes_linear` multiplies. EXACT keeps float32 activations and widens the weights in registers. BF16 rounds the
    activations to bfloat16 (half to even) and multiplies pairs with float32 sums: for bfloat16 weights only; on a CPU
    without bfloat16 dot instructions it is computed as EXACT. INT8 multiplies int8 rows by an S8 weight and sums exactly;
-   S8 weights take no other, and other weights do not take it. */
-enum lanes_compute { LANES_COMPUTE_EXACT = 0, LANES_COMPUTE_BF16 = 1, LANES_COMPUTE_INT8 = 2 };
+   S8 weights take no other, and other weights do not take it.
+
+   F16 is for f16 weights only, and computed as EXACT on a CPU. A GPU multiplies each row of x by the power of two that brings
+   its largest magnitude into [2^14, 2^15) (2^126 at most), rounds it to f16 (half to even, subnormals kept), multiplies pairs
+   with float32 sums, and divides the sum by that power before it adds the bias: no row is too large or too small for f16. */
+enum lanes_compute { LANES_COMPUTE_EXACT = 0, LANES_COMPUTE_BF16 = 1, LANES_COMPUTE_INT8 = 2, LANES_COMPUTE_F16 = 3 };
 
 /* y = residual + activation(x * weight^T + bias). Each y[i, j] is summed over k in order, in its own lane.
 

@@ -12,9 +12,12 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     const int64_t n = view.rows, k = view.cols;
     CheckRange(p.m, 0, INT64_MAX, "m");
     CheckActivation(p.activation);
-    CheckRange(p.compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_INT8, "compute");
+    CheckRange(p.compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_F16, "compute");
     if (p.compute == LANES_COMPUTE_BF16 && view.dtype != LANES_BF16) {
       ThrowInvalid("compute is BF16 for a weight of %s: expected a bf16 weight", DtypeName(view.dtype));
+    }
+    if (p.compute == LANES_COMPUTE_F16 && view.dtype != LANES_F16) {
+      ThrowInvalid("compute is F16 for a weight of %s: expected an f16 weight", DtypeName(view.dtype));
     }
     if ((p.compute == LANES_COMPUTE_INT8) != (view.dtype == LANES_S8)) {
       ThrowInvalid("compute is %d for a weight of %s: INT8 (%d) goes with s8 weights, and they with no other", p.compute,
@@ -67,6 +70,7 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     args.y_stride = p.y_stride;
     args.activation = p.activation;
     args.bf16_dot = p.compute == LANES_COMPUTE_BF16 && kernel.bf16_dot();
+    args.f16_dot = p.compute == LANES_COMPUTE_F16;
     args.xq = p.xq;
     args.xq_stride = p.xq_stride;
     args.x_scale = p.x_scale;

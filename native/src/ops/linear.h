@@ -28,6 +28,7 @@ struct LinearArgs {
   int64_t y_stride;
   int32_t activation;
   bool bf16_dot;  // the weight is bf16, the CPU has the instruction, and the caller wants it
+  bool f16_dot;   // the weight is f16, and the caller wants it; without such instructions the sum is exact
   // Of s8 weights, where x is null: quantized rows.
   const int8_t* xq;  // [m, k]
   int64_t xq_stride;

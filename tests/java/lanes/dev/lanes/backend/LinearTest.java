@@ -21,6 +21,8 @@ class LinearTest {
           comparison.within(c + " " + dtype, problem.bounds(0x1p-24 * (problem.k + 8)), b -> problem.run(b, Compute.EXACT));
           if (dtype == DType.BF16) {
             comparison.within(c + " bf16 dot", problem.bounds(0x1p-8), b -> problem.run(b, Compute.BF16));
+          } else if (dtype == DType.F16) {
+            comparison.within(c + " f16 dot", problem.bounds(0x1p-10), b -> problem.run(b, Compute.F16));
           }
         }
       }

@@ -114,6 +114,7 @@ class OpArgumentsTest {
       f.illegal(() -> f.b.linear(linear(f, f.x, f.weight, f.tall, null, Activation.NONE, Compute.EXACT, f.y)), "bias is [4, 8]");
       f.illegal(() -> f.b.linear(linear(f, f.x, f.weight, null, f.tall, Activation.NONE, Compute.EXACT, f.y)), "residual is [4, 8]");
       f.illegal(() -> f.b.linear(linear(f, f.x, f.weight, null, null, Activation.NONE, Compute.BF16, f.y)), "BF16", "F32");
+      f.illegal(() -> f.b.linear(linear(f, f.x, f.weight, null, null, Activation.NONE, Compute.F16, f.y)), "F16", "F32", "expected EXACT");
       f.illegal(() -> f.b.linear(linear(f, f.x, f.weight, null, null, Activation.NONE, Compute.EXACT, f.x)), "overlap");
       f.illegal(() -> f.b.linear(linear(f, f.tall.rows(0, 3), f.weight, null, null, Activation.NONE, Compute.EXACT, f.tall.rows(1, 3))),
           "overlap");

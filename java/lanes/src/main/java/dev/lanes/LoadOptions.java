@@ -260,11 +260,11 @@ public final class LoadOptions {
       return this;
     }
 
-    /** How linear layers with bfloat16 weights multiply, and attention over a bfloat16 cache. */
+    /** How linear layers with bfloat16 or float16 weights multiply, those it is meant for, and attention over a bfloat16 cache. */
     public Builder compute(Compute value) {
       Objects.requireNonNull(value, "compute is null");
       if (value == Compute.INT8) {
-        throw new IllegalArgumentException("compute is INT8, expected EXACT or BF16; int8 weights multiply so without being asked");
+        throw new IllegalArgumentException("compute is INT8, expected EXACT, BF16 or F16; int8 weights multiply so without being asked");
       }
       compute = value;
       return this;

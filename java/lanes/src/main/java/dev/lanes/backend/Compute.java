@@ -10,5 +10,10 @@ public enum Compute {
    * {@link DType#S8} weights only, and the only one for them: activations are int8 with a scale for each row (see {@link Quantizer}),
    * products are summed as integers, exactly, and the scales multiply the sum.
    */
-  INT8
+  INT8,
+  /**
+   * float16 weights only: a GPU scales each row of activations by a power of two, so that none is too large, rounds it to float16 and sums
+   * products in float32. On a CPU the same as {@link #EXACT}.
+   */
+  F16
 }

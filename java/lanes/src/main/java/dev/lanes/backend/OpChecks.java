@@ -163,9 +163,20 @@ public final class OpChecks {
       shaped("linear", "residual", op.residual(), rows, weight.rows());
     }
     boolean int8 = weight.dtype() == DType.S8;
-    if (int8 != (op.compute() == Compute.INT8) || (op.compute() == Compute.BF16 && weight.dtype() != DType.BF16)) {
-      throw invalid("linear: compute %s with a weight of %s: expected %s", op.compute(), weight.dtype(),
-          int8 ? "INT8" : weight.dtype() == DType.BF16 ? "EXACT or BF16" : "EXACT");
+    boolean fits = switch (op.compute()) {
+      case EXACT -> !int8;
+      case BF16 -> weight.dtype() == DType.BF16;
+      case F16 -> weight.dtype() == DType.F16;
+      case INT8 -> int8;
+    };
+    if (!fits) {
+      String expected = switch (weight.dtype()) {
+        case F32 -> "EXACT";
+        case BF16 -> "EXACT or BF16";
+        case F16 -> "EXACT or F16";
+        case S8 -> "INT8";
+      };
+      throw invalid("linear: compute %s with a weight of %s: expected %s", op.compute(), weight.dtype(), expected);
     }
     if (op.quantized() != null && !int8) {
       throw invalid("linear: quantized rows with a weight of %s: expected S8", weight.dtype());
@@ -288,7 +299,7 @@ public final class OpChecks {
     Compute compute = Objects.requireNonNull(op.compute(), "attention: compute");
     boolean fits = switch (spec.dtype()) {
       case S8 -> compute == Compute.INT8;
-      case BF16 -> compute != Compute.INT8;
+      case BF16 -> compute == Compute.EXACT || compute == Compute.BF16;
       default -> compute == Compute.EXACT;
     };
     if (!fits) {

@@ -249,7 +249,7 @@ final class ForwardPass {
   private Compute computeFor(KvPages pages) {
     return switch (pages.spec().dtype()) {
       case S8 -> Compute.INT8;
-      case BF16 -> compute;
+      case BF16 -> compute == Compute.BF16 ? compute : Compute.EXACT;
       default -> Compute.EXACT;
     };
   }
@@ -257,8 +257,9 @@ final class ForwardPass {
   private Compute computeFor(LoadedMatrix matrix) {
     return switch (matrix.dtype()) {
       case S8 -> Compute.INT8;
-      case BF16 -> compute;
-      case F32, F16 -> Compute.EXACT;
+      case BF16 -> compute == Compute.BF16 ? compute : Compute.EXACT;
+      case F16 -> compute == Compute.F16 ? compute : Compute.EXACT;
+      case F32 -> Compute.EXACT;
     };
   }
 

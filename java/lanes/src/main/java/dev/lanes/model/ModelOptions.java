@@ -12,7 +12,8 @@ import java.util.Optional;
  *     checkpoint are converted too (and then have no int8 activations) unless {@code quantization} asks for W8A8
  * @param quantization what becomes of float linear layers
  * @param quantizeHead whether token embedding and LM head are int8 too: one matrix where they are tied
- * @param compute how linear layers with bfloat16 weights multiply; float ones of other types, and the routers of experts, are exact
+ * @param compute how linear layers with bfloat16 ({@link Compute#BF16}) or float16 weights ({@link Compute#F16}) multiply; float ones of
+ *     other types, and the routers of experts, are exact
  * @param ropeType type that the inverse frequencies of rotary embedding are rounded to. Loading a checkpoint with transformers keeps
  *     them in float32; a model that was cast as a whole ({@code model.to(torch.bfloat16)}) has them rounded, and computes other
  *     numbers ever after: the angle's error grows with the position
@@ -28,7 +29,7 @@ public record ModelOptions(
       throw new IllegalArgumentException("weightType is " + weightType.get() + ", expected a type of floats; ask for quantization");
     }
     if (compute == Compute.INT8) {
-      throw new IllegalArgumentException("compute is INT8, expected EXACT or BF16; int8 weights multiply so without being asked");
+      throw new IllegalArgumentException("compute is INT8, expected EXACT, BF16 or F16; int8 weights multiply so without being asked");
     }
   }
 

@@ -120,6 +120,7 @@ final class Calls {
       case EXACT -> lanes.LANES_COMPUTE_EXACT;
       case BF16 -> lanes.LANES_COMPUTE_BF16;
       case INT8 -> lanes.LANES_COMPUTE_INT8;
+      case F16 -> lanes.LANES_COMPUTE_F16;
     };
   }
 

@@ -128,12 +128,12 @@ final class Attention {
       for (int i = 0; i < headDim; i++) {
         float x = q.data()[q.row(token) + head * headDim + i];
         query[i] = switch (op.compute()) {
-          case EXACT -> x;
+          case EXACT, F16 -> x;
           case BF16 -> FloatFormats.round(x * (float) factor, DType.BF16);
           case INT8 -> x * (float) factor;
         };
       }
-      if (op.compute() == Compute.EXACT) {
+      if (op.compute() == Compute.EXACT || op.compute() == Compute.F16) {
         return query;
       }
       if (op.compute() == Compute.INT8) {
