@@ -60,6 +60,9 @@ __device__ __forceinline__ uint4 LoadStreaming(const void* global) {
   return v;
 }
 
+// Starts to bring the 128 bytes around an address into the second-level cache. It is no read: also of what a kernel ahead still writes.
+__device__ __forceinline__ void PrefetchLine(const void* global) { asm volatile("prefetch.global.L2 [%0];" ::"l"(global)); }
+
 // ---- Matrix fragments --------------------------------------------------------------------------------------------
 
 // Lane l gives the address of row l % 8 of matrix l / 8 (8x8 elements of 16 bits; rows of 16 bytes, 16-byte aligned).

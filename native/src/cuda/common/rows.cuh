@@ -27,14 +27,6 @@ __device__ __forceinline__ float4 LoadFour(const float* row, int64_t col, int64_
                      col + 3 < cols ? row[col + 3] : 0.f);
 }
 
-// Of memory that nobody writes while the kernel runs.
-template <bool kVector>
-__device__ __forceinline__ float4 LoadFourReadOnly(const float* row, int64_t col, int64_t cols) {
-  if (kVector) return col < cols ? __ldg(reinterpret_cast<const float4*>(row + col)) : make_float4(0.f, 0.f, 0.f, 0.f);
-  return make_float4(col < cols ? __ldg(row + col) : 0.f, col + 1 < cols ? __ldg(row + col + 1) : 0.f,
-                     col + 2 < cols ? __ldg(row + col + 2) : 0.f, col + 3 < cols ? __ldg(row + col + 3) : 0.f);
-}
-
 template <bool kVector>
 __device__ __forceinline__ void StoreFour(float* row, int64_t col, int64_t cols, float4 v) {
   if (kVector) {

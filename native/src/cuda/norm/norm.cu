@@ -45,18 +45,22 @@ __device__ __forceinline__ float Total(float4 v) { return (v.x + v.y) + (v.z + v
 
 // kHeld: kGroups groups of each thread are the row; else it is read again in every pass, as many groups at a time.
 template <int kThreads, int kGroups, bool kHeld, bool kVector>
-__global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads) NormRows(const NormArgs args) {
+__global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads, 1) NormRows(const NormArgs args) {
   constexpr int kWarps = kThreads / 32, kBlock = kThreads < 128 ? 128 : kThreads;
-  constexpr bool kPrefetch = kHeld && kGroups <= 4;
+  constexpr int kTogether = kGroups > 8 ? 2 : kGroups < 4 ? kGroups : 4;  // groups whose weights are loaded at one time
+  constexpr bool kEarly = kHeld && kTogether == kGroups;                   // those of all groups, with the row
+  constexpr int kLine = 32;                                                // floats of 128 bytes
   const int thread = threadIdx.x % kThreads;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * (kBlock / kThreads) + threadIdx.x / kThreads, cols = args.cols;
   NormShared* const shared = reinterpret_cast<NormShared*>(SharedMemory());
   const auto column = [thread](int i) { return static_cast<int64_t>(thread + i * kThreads) * 4; };
 
-  float4 weight[kPrefetch ? kGroups : 1];
-  if constexpr (kPrefetch) {
-#pragma unroll
-    for (int i = 0; i < kGroups; ++i) weight[i] = LoadFourReadOnly<kVector>(args.weight, column(i), cols);
+  // Weights come nearer while the kernel ahead ends. They are read behind it: an op of the same list may have written them.
+  if (blockIdx.x == 0) {
+    for (int64_t col = static_cast<int64_t>(threadIdx.x) * kLine; col < cols; col += kBlock * kLine) {
+      PrefetchLine(args.weight + col);
+      if (args.bias != nullptr) PrefetchLine(args.bias + col);
+    }
   }
   DependencyWait();
   if (row >= args.rows) return;  // whole warps, and only where a row is a warp's
@@ -85,7 +89,17 @@ __global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads) NormRows(cons
     }
   };
 
+  float4 weight[kTogether], bias[kTogether] = {};
+  const auto load_weights = [&](int64_t base, int first) {
+#pragma unroll
+    for (int i = 0; i < kTogether; ++i) weight[i] = LoadFour<kVector>(args.weight, base + column(first + i), cols);
+    if (args.bias == nullptr) return;
+#pragma unroll
+    for (int i = 0; i < kTogether; ++i) bias[i] = LoadFour<kVector>(args.bias, base + column(first + i), cols);
+  };
+
   if (kHeld) load(0);
+  if (kEarly) load_weights(0, 0);
   DependencyLaunch();
   float4 total = make_float4(0.f, 0.f, 0.f, 0.f);
   pass([&](const float4& s, int64_t col, int) {
@@ -112,29 +126,34 @@ __global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads) NormRows(cons
     });
   }
   const float scale = 1.f / sqrtf(ReduceBlock(Total(total), kWarps, shared->squares, Add()) / count + args.epsilon);
-  const auto value = [&](const float4& s, int64_t col, [[maybe_unused]] int i) {
-    float4 w;
-    if constexpr (kPrefetch) {
-      w = weight[i];
-    } else {
-      w = LoadFourReadOnly<kVector>(args.weight, col, cols);
+  // Calls f(result, its first column, its index in registers) for all of the row.
+  const auto pass_results = [&](const auto& f) {
+    for (int64_t base = 0; kHeld ? base == 0 : base < cols; base += static_cast<int64_t>(kThreads) * 4 * kGroups) {
+      if (!kHeld) load(base);
+#pragma unroll
+      for (int first = 0; first < kGroups; first += kTogether) {
+        if (!kEarly) load_weights(base, first);
+#pragma unroll
+        for (int i = 0; i < kTogether; ++i) {
+          const float4 s = v[first + i], w = weight[i], b = bias[i];
+          const float4 n = make_float4((s.x - mean) * scale, (s.y - mean) * scale, (s.z - mean) * scale, (s.w - mean) * scale);
+          const float4 with_bias = make_float4(fmaf(n.x, w.x, b.x), fmaf(n.y, w.y, b.y), fmaf(n.z, w.z, b.z), fmaf(n.w, w.w, b.w));
+          f(args.bias == nullptr ? MulFour(n, w) : with_bias, base + column(first + i), first + i);
+        }
+      }
     }
-    const float4 n = make_float4((s.x - mean) * scale, (s.y - mean) * scale, (s.z - mean) * scale, (s.w - mean) * scale);
-    if (args.bias == nullptr) return make_float4(n.x * w.x, n.y * w.y, n.z * w.z, n.w * w.w);
-    const float4 b = LoadFourReadOnly<kVector>(args.bias, col, cols);
-    return make_float4(fmaf(n.x, w.x, b.x), fmaf(n.y, w.y, b.y), fmaf(n.z, w.z, b.z), fmaf(n.w, w.w, b.w));
   };
   if (args.yq == nullptr) {
-    pass([&](const float4& s, int64_t col, int i) { StoreFour<kVector>(y, col, cols, value(s, col, i)); });
+    pass_results([&](const float4& result, int64_t col, int) { StoreFour<kVector>(y, col, cols, result); });
     return;
   }
 
   uint32_t largest = 0;
-  pass([&](float4& s, int64_t col, int i) {
-    const float4 result = InsideRow<kVector>(value(s, col, i), col, cols);
-    largest = max(largest, LargestOfFour(result));
-    if (y != nullptr) StoreFour<kVector>(y, col, cols, result);
-    if (kHeld) s = result;
+  pass_results([&](const float4& result, int64_t col, int i) {
+    const float4 inside = InsideRow<kVector>(result, col, cols);
+    largest = max(largest, LargestOfFour(inside));
+    if (y != nullptr) StoreFour<kVector>(y, col, cols, inside);
+    if (kHeld) v[i] = inside;
   });
   const RowQuantizer quantizer = QuantizerOf(args.quantization, ReduceBlock(largest, kWarps, shared->largest, Larger()));
   if (thread == 0) args.y_scale[row] = quantizer.scale;
@@ -144,10 +163,14 @@ __global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads) NormRows(cons
     residual = nullptr;
   }
   int8_t* const yq = args.yq + row * args.yq_stride;
-  pass([&](const float4& s, int64_t col, int i) {
-    const float4 result = kHeld || y != nullptr ? s : value(s, col, i);
+  const auto quantize = [&](const float4& result, int64_t col, int) {
     StoreFourS8<kVector>(yq, col, cols, QuantizeFour(quantizer, result));
-  });
+  };
+  if (kHeld || y != nullptr) {
+    pass(quantize);
+  } else {
+    pass_results(quantize);
+  }
 }
 
 using NormFunction = void (*)(NormArgs);

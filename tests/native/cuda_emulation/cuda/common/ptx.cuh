@@ -24,6 +24,7 @@ inline void CopyAsyncWait() {
   emulation::CopyAsyncWaitGroup(kPending);
 }
 inline uint4 LoadStreaming(const void* global) { return *static_cast<const uint4*>(global); }
+inline void PrefetchLine(const void*) {}
 
 // ---- Matrix fragments --------------------------------------------------------------------------------------------
 inline void LoadMatrixX4(uint32_t (&r)[4], const void* shared_row) { emulation::LoadMatrix(r, 4, false, shared_row); }
