@@ -1,5 +1,9 @@
 #include "cuda/device_kernels.h"
 
+#include <string.h>
+
+#include <new>
+
 #include "cuda/common/ptx.cuh"
 
 namespace lanes_test {
@@ -18,7 +22,6 @@ struct ScaleAddArgs {
   const float* addend;
   int64_t count;
   float factor;
-  uint32_t zero;  // no padding: lists are compared byte for byte
 };
 
 __global__ void __launch_bounds__(kThreads) ScaleAddKernel(const ScaleAddArgs args) {
@@ -49,7 +52,17 @@ void AppendScaleAdd(lanes::cuda::Device& device, float* y, const float* x, float
   LaunchConfig config;
   config.grid = dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads));
   config.block = dim3(kThreads);
-  device.Launch(config, ScaleAddKernel, ScaleAddArgs{y, x, addend, count, factor, 0});
+  // What is behind the last field differs from call to call, as on a stack.
+  static unsigned char calls = 0;
+  alignas(ScaleAddArgs) unsigned char memory[sizeof(ScaleAddArgs)];
+  memset(memory, ++calls, sizeof memory);
+  auto* const args = new (memory) ScaleAddArgs;
+  args->y = y;
+  args->x = x;
+  args->addend = addend;
+  args->count = count;
+  args->factor = factor;
+  device.Launch(config, ScaleAddKernel, *args);
 }
 
 void AppendCopyThroughShared(lanes::cuda::Device& device, float* y, const float* x, int32_t count) {

@@ -55,7 +55,14 @@ class Device {
   template <class Args>
   void Launch(const LaunchConfig& config, void (*kernel)(Args), const Args& args) {
     static_assert(std::is_trivially_copyable_v<Args> && sizeof(Args) <= 4000);
-    Append(RefOf(kernel), config, &args, sizeof(Args));
+    // What is between fields comes from somebody's stack, and may differ where nothing else does.
+    Args bytes = args;
+#ifdef __has_builtin
+#if __has_builtin(__builtin_clear_padding)
+    __builtin_clear_padding(&bytes);
+#endif
+#endif
+    Append(RefOf(kernel), config, &bytes, sizeof(Args));
   }
 
   // Appends a fill with a byte.
