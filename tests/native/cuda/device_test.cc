@@ -387,5 +387,56 @@ TEST_F(CudaDeviceTest, AFailedDeviceSaysSoAndCloses) {
   CheckStep(3, 1);
 }
 
+#if defined(LANES_TEST_EMULATED)
+
+// y = x * 3 + 1, twice, in a list of two kernels.
+void RunTwoKernels(Accelerator& device) {
+  const float x = 5, addend = 1;
+  float* const memory = static_cast<float*>(device.Allocate(2 * sizeof x, LANES_MEMORY_OTHER));
+  device.CopyIn({memory, sizeof x, &x, sizeof x, 1, sizeof x});
+  Device& ops = static_cast<StreamDevice&>(device);
+  device.Begin(nullptr);
+  device.BeginOp(0);
+  AppendScaleAdd(ops, memory + 1, memory, 3, ops.Stage(&addend, 1), 1);
+  AppendScaleAdd(ops, memory, memory + 1, 3, ops.Stage(&addend, 1), 1);
+  device.End(true);
+  float y = 0;
+  device.CopyOut({&y, sizeof y, memory, sizeof y, 1, sizeof y});
+  EXPECT_EQ(y, 49);
+  device.Free(memory);
+}
+
+// To choose a device is to give it a context: of all that a thread does with another one, nothing may.
+TEST_F(CudaDeviceTest, DevicesThatNobodyUsesGetNoContext) {
+  lanes::cuda::emulation::SetDevices(2);
+  std::thread([] {
+    EXPECT_NO_THROW(RunTwoKernels(*lanes::cuda::OpenDevice(1)));
+    EXPECT_FALSE(lanes::cuda::emulation::HasContext(0));
+    EXPECT_TRUE(lanes::cuda::emulation::HasContext(1));
+  }).join();
+  std::thread([] {
+    cudaSetDevice(0);
+    EXPECT_NO_THROW(RunTwoKernels(*lanes::cuda::OpenDevice(1)));
+    int now = -1;
+    cudaGetDevice(&now);
+    EXPECT_EQ(now, 0) << "a device in use is the thread's again";
+  }).join();
+  lanes::cuda::emulation::SetDevices(1);
+}
+
+// Compiled by the driver from PTX for sm_80, kernels do not wait for those ahead: they may not overlap, however new the device.
+TEST_F(CudaDeviceTest, KernelsThatCannotWaitDoNotOverlap) {
+  const int arch = 10 * stream_device().limits().major + stream_device().limits().minor;
+  lanes::cuda::emulation::SetDevices(2);
+  lanes::cuda::emulation::SetArch(110);
+  lanes::cuda::emulation::SetPtx(80);
+  std::thread([] { EXPECT_NO_THROW(RunTwoKernels(*lanes::cuda::OpenDevice(1))); }).join();
+  lanes::cuda::emulation::SetPtx(0);
+  lanes::cuda::emulation::SetArch(arch);
+  lanes::cuda::emulation::SetDevices(1);
+}
+
+#endif
+
 }  // namespace
 }  // namespace lanes_test

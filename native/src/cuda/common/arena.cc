@@ -16,7 +16,7 @@ Arena::Arena(DeviceMemory& memory, int32_t host_copies) : memory_(memory), host_
 
 Arena::~Arena() {
   for (const Block& block : blocks_) {
-    for (unsigned char* host : block.host) cudaFreeHost(host);
+    for (unsigned char* host : block.host) memory_.FreeHost(host);
     memory_.Free(block.device);
   }
 }
@@ -57,15 +57,10 @@ void Arena::AddBlockOf(int64_t bytes) {
     blocks_.reserve(blocks_.size() + 1);
     block.host.reserve(host_copies_);
     for (int32_t i = 0; i < host_copies_; ++i) {
-      void* host = nullptr;
-      if (cudaHostAlloc(&host, static_cast<size_t>(bytes), cudaHostAllocDefault) != cudaSuccess) {
-        cudaGetLastError();
-        ThrowOutOfMemory("%lld bytes of page-locked host memory: refused by the driver", static_cast<long long>(bytes));
-      }
-      block.host.push_back(static_cast<unsigned char*>(host));
+      block.host.push_back(static_cast<unsigned char*>(memory_.AllocateHost(static_cast<uint64_t>(bytes))));
     }
   } catch (...) {
-    for (unsigned char* host : block.host) cudaFreeHost(host);
+    for (unsigned char* host : block.host) memory_.FreeHost(host);
     memory_.Free(block.device);
     throw;
   }

@@ -52,6 +52,7 @@ DeviceMemory::DeviceMemory(int32_t index, Stream& stream, Health& health)
     : index_(index), stream_(stream), health_(health), epoch_(NextEpoch()) {}
 
 DeviceMemory::~DeviceMemory() {
+  const UseDevice use(index_);
   for (const auto& block : blocks_) cudaFree(const_cast<void*>(block.first));
 }
 
@@ -84,6 +85,21 @@ void* DeviceMemory::Allocate(uint64_t bytes, int32_t tag) {
     throw;
   }
   return memory;
+}
+
+void* DeviceMemory::AllocateHost(uint64_t bytes) {
+  const UseDevice use(index_);
+  void* memory = nullptr;
+  if (cudaHostAlloc(&memory, bytes, cudaHostAllocDefault) != cudaSuccess) {
+    cudaGetLastError();
+    ThrowOutOfMemory("%llu bytes of page-locked host memory: refused by the driver", static_cast<UnsignedLongLong>(bytes));
+  }
+  return memory;
+}
+
+void DeviceMemory::FreeHost(void* memory) {
+  const UseDevice use(index_);
+  cudaFreeHost(memory);
 }
 
 void DeviceMemory::Register(void* memory, uint64_t bytes, int32_t tag) {

@@ -32,6 +32,10 @@ class DeviceMemory {
   void Get(lanes_runtime_memory* memory);
   void CheckReachable(const void* data, int64_t bytes, const char* name);
 
+  // Page-locked, not counted. Throws OUT_OF_MEMORY.
+  void* AllocateHost(uint64_t bytes);
+  void FreeHost(void* memory);
+
   // Another number whenever an address may have changed its meaning; no two devices have the same.
   uint64_t epoch() const { return epoch_; }
 

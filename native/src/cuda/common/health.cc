@@ -24,6 +24,22 @@ void Health::Check(cudaError_t status, const char* call) {
   ThrowInternal("%s: %s (%s)", call, cudaGetErrorString(status), cudaGetErrorName(status));
 }
 
+bool HasContext(int32_t index) {
+  // CUresult cuDevicePrimaryCtxGetState(CUdevice, unsigned int* flags, int* active), by name: the library loads without a driver.
+  using GetState = int (*)(int, unsigned int*, int*);
+  static const GetState get_state = [] {
+    void* function = nullptr;
+    cudaDriverEntryPointQueryResult result = cudaDriverEntryPointSymbolNotFound;
+    const cudaError_t status =
+        cudaGetDriverEntryPointByVersion("cuDevicePrimaryCtxGetState", &function, 12000, cudaEnableDefault, &result);
+    if (status != cudaSuccess) cudaGetLastError();
+    return status == cudaSuccess && result == cudaDriverEntryPointSuccess ? reinterpret_cast<GetState>(function) : nullptr;
+  }();
+  unsigned int flags = 0;
+  int active = 0;
+  return get_state == nullptr || get_state(index, &flags, &active) != 0 || active != 0;
+}
+
 void Health::CheckAlive() const {
   if (failed_) ThrowDevice("%s", message_);
 }

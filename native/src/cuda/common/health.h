@@ -27,14 +27,19 @@ class Health {
   char message_[kMessageBytes] = {};  // constant once failed_ is set
 };
 
-// Makes a device the calling thread's current one for as long as it lives.
+// Whether somebody in this process uses the device.
+bool HasContext(int32_t index);
+
+// Makes a device the calling thread's current one for as long as it lives; and longer where the one before has no context, since to
+// choose a device is to make it one, which takes some hundred megabytes of its memory.
 class UseDevice {
  public:
   explicit UseDevice(int32_t index) : index_(index) {
-    if (cudaGetDevice(&before_) == cudaSuccess && before_ != index_) cudaSetDevice(index_);
+    if (cudaGetDevice(&before_) != cudaSuccess) before_ = index_;
+    if (before_ != index_) cudaSetDevice(index_);
   }
   ~UseDevice() {
-    if (before_ != index_) cudaSetDevice(before_);
+    if (before_ != index_ && HasContext(before_)) cudaSetDevice(before_);
   }
   UseDevice(const UseDevice&) = delete;
   UseDevice& operator=(const UseDevice&) = delete;

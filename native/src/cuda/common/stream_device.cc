@@ -14,6 +14,8 @@ namespace {
 // What a kernel may have without asking.
 constexpr uint32_t kSharedBytes = 48 << 10;
 constexpr uint32_t kClusterBlocks = 8;
+// From here on DependencyWait is an instruction.
+constexpr int kLeastWaiting = 90;
 
 // Sizes of staged arrays are rounded up to one of four steps in each power of two, so that arrays that grow seldom move those behind
 // them: a list whose addresses have moved is another list.
@@ -68,6 +70,7 @@ StreamDevice::StreamDevice(int32_t index)
   limits_.shared_bytes = static_cast<int32_t>(properties.sharedMemPerBlockOptin);
   limits_.l2_bytes = properties.l2CacheSize;
   limits_.hopper = properties.major == 9 && properties.minor == 0;
+  overlap_ = properties.major >= 9;
   if (!limits_.hopper) return;
   Begin(nullptr);
   try {
@@ -176,8 +179,16 @@ void* StreamDevice::ReturnBytes(void* host, int64_t bytes) {
 }
 
 void StreamDevice::Append(const KernelRef& kernel, const LaunchConfig& config, const void* args, size_t bytes) {
-  LaunchConfig& allowed = allowed_[kernel.function];
   const UseDevice use(index_);
+  auto known = allowed_.find(kernel.function);
+  if (known == allowed_.end()) {
+    // A GPU that is newer than all of this build runs what the driver makes of PTX for the oldest one, which does not wait.
+    cudaFuncAttributes attributes;
+    health_.Check(cudaFuncGetAttributes(&attributes, kernel.function), "cudaFuncGetAttributes");
+    if (attributes.ptxVersion < kLeastWaiting) overlap_ = false;
+    known = allowed_.emplace(kernel.function, LaunchConfig()).first;
+  }
+  LaunchConfig& allowed = known->second;
   if (config.shared_bytes > kSharedBytes && config.shared_bytes > allowed.shared_bytes) {
     health_.Check(cudaFuncSetAttribute(kernel.function, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(config.shared_bytes)),
                   "shared memory of a kernel");
@@ -231,7 +242,7 @@ void StreamDevice::RunList(bool wait) {
     if (profiles_ != nullptr) {
       RunTimed(stream);
     } else {
-      graphs_.Run(list_, memory_.epoch(), overlap(), stream);
+      graphs_.Run(list_, memory_.epoch(), overlap_, stream);
     }
     CopyReturned(stream);
   }
@@ -271,7 +282,7 @@ void StreamDevice::RunTimed(cudaStream_t stream) {
   for (size_t i = 0; i < ops_.size(); ++i) {
     health_.Check(cudaEventRecord(events_[i], stream), "cudaEventRecord");
     const size_t end = i + 1 < ops_.size() ? ops_[i + 1].launches : list_.size();
-    health_.Check(list_.Run(ops_[i].launches, end, overlap(), stream), "launch of a kernel");
+    health_.Check(list_.Run(ops_[i].launches, end, overlap_, stream), "launch of a kernel");
   }
   health_.Check(cudaEventRecord(events_[ops_.size()], stream), "cudaEventRecord");
 }

@@ -102,7 +102,6 @@ class StreamDevice final : public Accelerator, public Device {
   void RunTimed(cudaStream_t stream);
   void AddTimes();
   void Reset() noexcept;
-  bool overlap() const { return limits_.major >= 9; }
   unsigned char* HostOf(const Arena& arena, const Arena::Piece& piece, int32_t copy) const {
     return arena.blocks()[piece.block].host[copy] + piece.offset;
   }
@@ -116,6 +115,7 @@ class StreamDevice final : public Accelerator, public Device {
   Arena staging_, returning_, scratch_;
   GraphCache graphs_;
   std::unordered_map<const void*, LaunchConfig> allowed_;  // most shared memory and clusters that a kernel has been given
+  bool overlap_ = false;  // kernels may begin before those ahead have ended: all of them know how to wait (DependencyWait)
 
   std::mutex turn_;  // from Begin to End; what follows belongs to the list
   LaunchList list_;

@@ -22,6 +22,9 @@ void SetSchedule(Schedule schedule, uint64_t seed = 1);
 Schedule CurrentSchedule();
 
 void SetArch(int arch);          // 80 or 90
+void SetPtx(int arch);           // what kernels were compiled for, where the driver makes them for an older GPU; 0: that of SetArch
+void SetDevices(int count);      // without contexts, which is all that they are told apart by (default 1)
+bool HasContext(int device);     // somebody has worked on it
 void SetMemory(int64_t bytes);
 void FailLaunch(int64_t n);      // the n-th kernel from now, from 1; 0: none
 void Reset();                    // forgets a sticky error; memory and streams stay

@@ -67,6 +67,9 @@ struct Runtime {
   cudaError_t sticky = cudaSuccess;
   cudaError_t last = cudaSuccess;
   int arch = 90;
+  int ptx = 0;
+  int devices = 1;
+  std::vector<bool> contexts = std::vector<bool>(1);
   int64_t kernels = 0, graphs = 0;
   int64_t fail_at = 0;  // the number of the kernel that fails
   struct Function {
@@ -164,6 +167,12 @@ void RunLaunch(const KernelRef& kernel, const LaunchConfig& config, const Args& 
   if (!lanes::cuda::emulation::RunKernel(kernel, config, args.bytes)) r.sticky = cudaErrorLaunchFailure;
 }
 
+int PtxOf(const Runtime& r) { return r.ptx != 0 ? r.ptx : r.arch; }
+
+// The calling thread's, of which every call that does something makes a context.
+thread_local int current_device = 0;
+void UseContext() { runtime().contexts[static_cast<size_t>(current_device)] = true; }
+
 int SharedLimit() { return runtime().arch >= 90 ? 227 << 10 : 163 << 10; }
 
 cudaError_t CheckLaunch(const KernelRef& kernel, const LaunchConfig& c) {
@@ -228,10 +237,12 @@ namespace lanes::cuda {
 
 cudaError_t LaunchKernel(const KernelRef& kernel, const LaunchConfig& config, const void* args, bool overlap, cudaStream_t on) {
   Locked l;
+  UseContext();
   CUstream_st* stream = StreamOf(on);
   if (l.Dead()) return l.Answer(cudaSuccess);
   if (!Known(stream)) return l.Answer(cudaErrorInvalidResourceHandle);
-  if (overlap && l.r.arch < 90) return l.Answer(cudaErrorNotSupported);
+  // Kernels without griddepcontrol.wait would run side by side.
+  if (overlap && PtxOf(l.r) < 90) return l.Answer(cudaErrorNotSupported);
   if (const cudaError_t error = CheckLaunch(kernel, config); error != cudaSuccess) return l.Answer(error);
   if (kernel.bytes > sizeof(Args)) return l.Answer(cudaErrorInvalidValue);
   const auto copy = std::make_shared<Args>();
@@ -242,6 +253,12 @@ cudaError_t LaunchKernel(const KernelRef& kernel, const LaunchConfig& config, co
 namespace emulation {
 
 void SetArch(int arch) { runtime().arch = arch; }
+void SetPtx(int arch) { runtime().ptx = arch; }
+void SetDevices(int count) {
+  runtime().devices = count;
+  runtime().contexts.assign(static_cast<size_t>(count), false);
+}
+bool HasContext(int device) { return runtime().contexts[static_cast<size_t>(device)]; }
 void FailLaunch(int64_t n) {
   Locked l;
   l.r.fail_at = n == 0 ? 0 : l.r.kernels + n;
@@ -310,19 +327,25 @@ cudaError_t cudaPeekAtLastError() {
 // ---- The device --------------------------------------------------------------------------------------------------
 
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = runtime().devices;
   return Locked().Answer(cudaSuccess);
 }
 cudaError_t cudaGetDevice(int* device) {
-  *device = 0;
+  *device = current_device;
   return Locked().Answer(cudaSuccess);
 }
-cudaError_t cudaSetDevice(int device) { return Locked().Answer(device == 0 ? cudaSuccess : cudaErrorInvalidDevice); }
+cudaError_t cudaSetDevice(int device) {
+  Locked l;
+  if (device < 0 || device >= l.r.devices) return l.Answer(cudaErrorInvalidDevice);
+  current_device = device;
+  UseContext();
+  return l.Answer(cudaSuccess);
+}
 cudaError_t cudaSetDeviceFlags(unsigned) { return Locked().Answer(cudaSuccess); }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int device) {
   Locked l;
-  if (device != 0) return l.Answer(cudaErrorInvalidDevice);
+  if (device < 0 || device >= l.r.devices) return l.Answer(cudaErrorInvalidDevice);
   cudaDeviceProp p = {};
   snprintf(p.name, sizeof p.name, "Emulated sm_%d", l.r.arch);
   memcpy(p.uuid.bytes, "lanes emulation", 16);
@@ -403,6 +426,7 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total) {
   Locked l;
+  UseContext();
   *total = lanes::cuda::emulation::DeviceLimit();
   *free_bytes = *total - std::min(*total, lanes::cuda::emulation::DeviceBytes());
   return l.Answer(cudaSuccess);
@@ -412,6 +436,7 @@ cudaError_t cudaMemGetInfo(size_t* free_bytes, size_t* total) {
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned flags) {
   Locked l;
+  UseContext();
   if (l.Dead()) return l.Answer(cudaSuccess);
   *stream = new CUstream_st;
   (*stream)->blocking = (flags & cudaStreamNonBlocking) == 0;
@@ -434,6 +459,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t on) {
   Locked l;
+  UseContext();
   CUstream_st* stream = StreamOf(on);
   if (!Known(stream)) return l.Answer(cudaErrorInvalidResourceHandle);
   if (stream->capture != nullptr) {
@@ -471,6 +497,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t on, cudaHostFn_t function, void* dat
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   Locked l;
+  UseContext();
   if (l.Dead()) return l.Answer(cudaSuccess);
   *event = new CUevent_st;
   (*event)->timing = (flags & cudaEventDisableTiming) == 0;
@@ -486,6 +513,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t on) {
   Locked l;
+  UseContext();
   CUstream_st* stream = StreamOf(on);
   if (event == nullptr || !Known(stream)) return l.Answer(cudaErrorInvalidResourceHandle);
   if (stream->capture != nullptr) return l.Answer(cudaErrorStreamCaptureUnsupported);
@@ -595,6 +623,7 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec) {
 
 cudaError_t cudaMalloc(void** memory, size_t bytes) {
   Locked l;
+  UseContext();
   *memory = nullptr;
   if (l.Dead()) return l.Answer(cudaSuccess);
   if (bytes == 0) return cudaSuccess;
@@ -604,6 +633,7 @@ cudaError_t cudaMalloc(void** memory, size_t bytes) {
 cudaError_t cudaMallocAsync(void** memory, size_t bytes, cudaStream_t) { return cudaMalloc(memory, bytes); }
 cudaError_t cudaFree(void* memory) {
   Locked l;
+  UseContext();
   if (memory == nullptr) return l.Answer(cudaSuccess);
   RunEverything();
   return l.Answer(lanes::cuda::emulation::Release(cudaMemoryTypeDevice, memory) ? cudaSuccess : cudaErrorInvalidValue);
@@ -615,6 +645,7 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t on) {
 }
 cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
   Locked l;
+  UseContext();
   *memory = nullptr;
   if (l.Dead()) return l.Answer(cudaSuccess);
   if (bytes == 0) return cudaSuccess;
@@ -624,6 +655,7 @@ cudaError_t cudaHostAlloc(void** memory, size_t bytes, unsigned) {
 cudaError_t cudaMallocHost(void** memory, size_t bytes) { return cudaHostAlloc(memory, bytes, cudaHostAllocDefault); }
 cudaError_t cudaFreeHost(void* memory) {
   Locked l;
+  UseContext();
   if (memory == nullptr) return l.Answer(cudaSuccess);
   RunEverything();
   return l.Answer(lanes::cuda::emulation::Release(cudaMemoryTypeHost, memory) ? cudaSuccess : cudaErrorInvalidValue);
@@ -677,6 +709,7 @@ cudaError_t cudaMemset2DAsync(void* memory, size_t pitch, int value, size_t widt
 
 cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribute, int value) {
   Locked l;
+  UseContext();
   if (l.Dead()) return l.Answer(cudaSuccess);
   Runtime::Function& f = l.r.functions[function];
   if (attribute == cudaFuncAttributeMaxDynamicSharedMemorySize) {
@@ -687,13 +720,20 @@ cudaError_t cudaFuncSetAttribute(const void* function, cudaFuncAttribute attribu
   }
   return cudaSuccess;
 }
+static int PrimaryContextState(int device, unsigned int* flags, int* active) {
+  Locked l;
+  *flags = 0;
+  *active = l.r.contexts[static_cast<size_t>(device)] ? 1 : 0;
+  return 0;
+}
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void* function) {
   Locked l;
+  UseContext();
   *attributes = {};
   attributes->maxThreadsPerBlock = 1024;
   attributes->numRegs = 64;
   attributes->binaryVersion = l.r.arch;
-  attributes->ptxVersion = l.r.arch;
+  attributes->ptxVersion = PtxOf(l.r);
   attributes->maxDynamicSharedSizeBytes = l.r.functions[function].shared_bytes;
   return l.Answer(cudaSuccess);
 }
@@ -702,9 +742,10 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const voi
   *blocks = std::max(0, std::min(by_memory, threads > 0 ? 2048 / threads : 0));
   return Locked().Answer(cudaSuccess);
 }
-cudaError_t cudaGetDriverEntryPoint(const char*, void** function, unsigned long long, cudaDriverEntryPointQueryResult* result) {
-  *function = nullptr;
-  if (result != nullptr) *result = cudaDriverEntryPointSymbolNotFound;
+cudaError_t cudaGetDriverEntryPoint(const char* symbol, void** function, unsigned long long, cudaDriverEntryPointQueryResult* result) {
+  const bool known = strcmp(symbol, "cuDevicePrimaryCtxGetState") == 0;
+  *function = known ? reinterpret_cast<void*>(&PrimaryContextState) : nullptr;
+  if (result != nullptr) *result = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
   return Locked().Answer(cudaSuccess);
 }
 cudaError_t cudaGetDriverEntryPointByVersion(const char* symbol, void** function, unsigned, unsigned long long flags,
