@@ -359,7 +359,8 @@ TEST_P(LinearS8Test, ArgumentsAreChecked) {
   bad("INT8 (2) goes with s8 weights", [](auto& p) { p.compute = LANES_COMPUTE_EXACT; });
   bad("expected a bf16 weight", [](auto& p) { p.compute = LANES_COMPUTE_BF16; });
   bad("INT8 (2) goes with s8 weights", [&](auto& p) { use_x(p), p.weight = floats.get(); });
-  bad("compute is 3", [](auto& p) { p.compute = 3; });
+  bad("compute is F16 for a weight of s8", [](auto& p) { p.compute = LANES_COMPUTE_F16; });
+  bad("compute is 4", [](auto& p) { p.compute = 4; });
   bad("both x and xq", [&](auto& p) { p.x = x.data(); });
   bad("xq is given: expected compute INT8", [&](auto& p) { p.weight = floats.get(), p.compute = LANES_COMPUTE_EXACT; });
   bad("x is NULL", [&](auto& p) { use_x(p), p.x = nullptr; });
