@@ -115,9 +115,10 @@ TEST(CudaLinearHeuristics, GemvCoversEachFeatureAndEachByteOfARowOnce) {
     for (const int64_t m : kTokens) {
       for (const int64_t n : kFeatures) {
         for (const int64_t row_bytes : kRowBytes) {
-          for (const bool exact : {false, true}) {
-            const GemvPlan plan = PlanGemv(m, n, row_bytes, exact, gpu.limits);
-            const std::string what = Name(gpu, m, n, row_bytes) + (exact ? ", int8" : ", bf16");
+          for (const Products products : {Products::kBf16, Products::kF16, Products::kS8}) {
+            const bool exact = products == Products::kS8;
+            const GemvPlan plan = PlanGemv(m, n, row_bytes, products, gpu.limits);
+            const std::string what = Name(gpu, m, n, row_bytes) + ", products " + std::to_string(static_cast<int>(products));
             if (m > kGemvTokens || (exact && row_bytes > kMostS8Sums)) {
               ASSERT_FALSE(plan.taken) << what;
             }
@@ -129,7 +130,13 @@ TEST(CudaLinearHeuristics, GemvCoversEachFeatureAndEachByteOfARowOnce) {
             ASSERT_TRUE(exact || plan.split == 1) << what;
             ASSERT_TRUE(plan.stages == 4 || plan.stages == 8 || plan.stages == 16) << what;
             ASSERT_LE(plan.shared_bytes, gpu.limits.shared_bytes) << what;
-            ASSERT_GE(plan.x_bytes, m * (row_bytes + kGemvRowPadding)) << what;
+            ASSERT_EQ(plan.scales_at, m * (row_bytes + kGemvRowPadding)) << what;
+            ASSERT_GE(plan.x_bytes, plan.scales_at + (products == Products::kF16 ? kGemvScaleBytes : 0)) << what;
+            // All rows are filled at once, each by threads of its own.
+            ASSERT_EQ(kGemvThreads % plan.row_threads, 0) << what;
+            ASSERT_GE(kGemvThreads / plan.row_threads, m) << what;
+            ASSERT_LT(kGemvThreads / plan.row_threads, 2 * m) << what;
+            ASSERT_LE(kGemvThreads / 32 * 32 / std::min(plan.row_threads, 32), kGemvTokens) << what;
             ASSERT_EQ(plan.x_bytes % 128, 0) << what;
             ASSERT_EQ(plan.shared_bytes, plan.x_bytes + plan.groups * plan.split * plan.stages * kGemvStageBytes) << what;
             ASSERT_LE(plan.blocks, INT32_MAX);
@@ -147,7 +154,7 @@ TEST(CudaLinearHeuristics, GemvKeepsAnH200Busy) {
   for (const int64_t n : {2048, 4096, 5632, 8192, 14336, 16384}) {
     for (const int64_t k : {2048, 4096, 8192}) {
       for (const bool exact : {false, true}) {
-        const GemvPlan plan = PlanGemv(1, n, exact ? k : 2 * k, exact, limits);
+        const GemvPlan plan = PlanGemv(1, n, exact ? k : 2 * k, exact ? Products::kS8 : Products::kBf16, limits);
         ASSERT_TRUE(plan.taken);
         EXPECT_LE(plan.blocks, 132) << n << " x " << k;
         EXPECT_GE(plan.blocks, 88) << n << " x " << k;

@@ -94,6 +94,29 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
   return y.Dense();
 }
 
+// The computes that a weight's type may have.
+std::vector<int32_t> ComputesOf(int32_t dtype) {
+  if (dtype == LANES_BF16) return {LANES_COMPUTE_EXACT, LANES_COMPUTE_BF16};
+  if (dtype == LANES_F16) return {LANES_COMPUTE_EXACT, LANES_COMPUTE_F16};
+  return {LANES_COMPUTE_EXACT};
+}
+
+// Row i of x as it is multiplied.
+std::vector<double> RoundedRow(const Problem& p, int64_t i) {
+  const int64_t k = p.shape.k;
+  const float* const x = p.x.data() + i * k;
+  std::vector<double> row(x, x + k);
+  if (p.compute == LANES_COMPUTE_BF16) {
+    for (int64_t c = 0; c < k; ++c) row[c] = RoundTo(LANES_BF16, x[c]);
+  } else if (p.compute == LANES_COMPUTE_F16 && kOnGpu) {
+    float most = 0;
+    for (int64_t c = 0; c < k; ++c) most = std::max(most, std::fabs(x[c]));
+    const int power = most == 0 ? 0 : std::min(14 - std::ilogb(most), 126);
+    for (int64_t c = 0; c < k; ++c) row[c] = std::ldexp(static_cast<double>(RoundTo(LANES_F16, std::ldexp(x[c], power))), -power);
+  }
+  return row;
+}
+
 // docs/numerics.md: runs of up to 256 fused multiply-adds and the sum of the runs err by at most depth eps sum|x w|; the bias
 // and the residual round once each, and an activation's slope is at most 1.13 (GELU), its own error a few eps of its value.
 void CheckAgainstOracle(const Problem& p, const std::vector<float>& y, const std::string& what) {
@@ -101,12 +124,11 @@ void CheckAgainstOracle(const Problem& p, const std::vector<float>& y, const std
   const double eps = 0x1p-24;
   ASSERT_EQ(static_cast<int64_t>(y.size()), m * n);
   for (int64_t i = 0; i < m; ++i) {
+    const std::vector<double> x = RoundedRow(p, i);
     for (int64_t j = 0; j < n; ++j) {
       double sum = 0, size = 0;
       for (int64_t c = 0; c < k; ++c) {
-        float xv = p.x[i * k + c];
-        if (p.compute == LANES_COMPUTE_BF16) xv = RoundTo(LANES_BF16, xv);
-        const double product = static_cast<double>(xv) * p.weight[j * k + c];
+        const double product = x[c] * p.weight[j * k + c];
         sum += product;
         size += std::fabs(product);
       }
@@ -163,8 +185,8 @@ TEST_P(LinearTest, MatchesTheOracleOnCases) {
       for (const bool integers : {false, true}) {
         Problem p = MakeProblem(shape, dtype, EpilogueOf(c), integers, ++stream);
         const WeightPtr weight = MakeWeight(runtime.get(), p.weight, shape.n, shape.k, dtype);
-        const int computes = dtype == LANES_BF16 ? 2 : 1;
-        for (p.compute = 0; p.compute < computes; ++p.compute) {
+        for (const int32_t compute : ComputesOf(dtype)) {
+          p.compute = compute;
           // Without the instruction BF16 means EXACT; the oracle rounds x, so only compare where the two agree.
           lanes_runtime_info info = {};
           info.size = sizeof info;
@@ -195,7 +217,7 @@ TEST_P(LinearTest, RowsDoNotDependOnTheirNumberNorOnThreads) {
   const RuntimePtr one = MakeRuntime(isa(), 1);
   const Shape shape = {67, 200, 601};
   for (const int32_t dtype : kDtypes) {
-    for (int32_t compute = 0; compute < (dtype == LANES_BF16 ? 2 : 1); ++compute) {
+    for (const int32_t compute : ComputesOf(dtype)) {
       Epilogue epilogue;
       epilogue.bias = true;
       epilogue.activation = LANES_ACTIVATION_GELU;
@@ -215,6 +237,77 @@ TEST_P(LinearTest, RowsDoNotDependOnTheirNumberNorOnThreads) {
           const std::vector<float> y = RunLinear(one.get(), weight.get(), part);
           const std::vector<float> expected(all.begin() + begin * shape.n, all.begin() + (begin + rows) * shape.n);
           ASSERT_TRUE(SameBits(y, expected)) << rows << " rows from " << begin << ", dtype " << dtype << " compute " << compute;
+        }
+      }
+    }
+  }
+}
+
+// A row's magnitude is its own affair: f16 overflows nowhere, and what vanishes beside the row's largest does so there alone.
+TEST_P(LinearTest, F16TakesRowsOfAnyMagnitude) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  const float factors[] = {1.0f, 1e30f, 1e-30f, 65504.0f, 7e4f, 0x1p-112f, 1e-37f, 0.0f, 1e-20f, 2e38f, 1e-42f, 0x1p-149f};
+  constexpr int64_t kFactors = sizeof factors / sizeof factors[0];
+  for (const Shape& shape : {Shape{kFactors, 37, 130}, {40, 70, 301}}) {
+    Problem p = MakeProblem(shape, LANES_F16, {}, false, 31);
+    // Small enough that float32 has the sums, whose terms reach down to the subnormal weights.
+    for (size_t i = 0; i < p.weight.size(); ++i) p.weight[i] *= i % 3 == 0 ? 0x1p-24f : i % 3 == 1 ? 0x1p-16f : 0x1p-8f;
+    p.weight = RoundTo(LANES_F16, p.weight);
+    for (int64_t i = 0; i < shape.m; ++i) {
+      float* const row = &p.x[i * shape.k];
+      for (int64_t c = 0; c < shape.k; ++c) row[c] *= factors[i % kFactors];
+      // Beside the largest these are subnormal numbers of f16, or nothing.
+      for (int64_t c = 3; c < shape.k; c += 7) row[c] *= 0x1p-30f;
+      for (int64_t c = 5; c < shape.k; c += 7) row[c] *= 0x1p-36f;
+    }
+    const WeightPtr weight = MakeWeight(runtime.get(), p.weight, shape.n, shape.k, LANES_F16);
+    const std::vector<float> exact = RunLinear(runtime.get(), weight.get(), p);
+    p.compute = LANES_COMPUTE_F16;
+    const std::vector<float> y = RunLinear(runtime.get(), weight.get(), p);
+    CheckAgainstOracle(p, y, "m " + std::to_string(shape.m));
+    if (!kOnGpu) {
+      EXPECT_TRUE(SameBits(exact, y)) << "on a CPU F16 is EXACT";
+    }
+    for (int64_t i = 0; i < shape.m; ++i) {
+      Problem alone = p;
+      alone.shape.m = 1;
+      alone.x.assign(p.x.begin() + i * shape.k, p.x.begin() + (i + 1) * shape.k);
+      const std::vector<float> its(y.begin() + i * shape.n, y.begin() + (i + 1) * shape.n);
+      ASSERT_TRUE(SameBits(its, RunLinear(runtime.get(), weight.get(), alone))) << "row " << i;
+    }
+  }
+}
+
+// Beside infinity or NaN the row's numbers must not overflow themselves: what EXACT makes of the row is what comes out.
+TEST_P(LinearTest, F16KeepsInfinityAndNanApart) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  const float inf = INFINITY, nan = std::nanf("");
+  for (const int64_t m : {7, 21}) {
+    Problem p = MakeProblem({m, 18, 100}, LANES_F16, {}, false, 41);
+    const int64_t k = p.shape.k;
+    for (int64_t j = 0; j < p.shape.n; ++j) p.weight[j * k + 9] = j % 2 == 0 ? 0.5f : -2.0f;
+    p.weight[2 * k + 9] = 0;
+    for (int64_t i = 0; i < m; ++i) {
+      float* const row = &p.x[i * k];
+      for (int64_t c = 0; c < k; c += 2) row[c] *= i % 7 == 0 ? 1.0f : 1e36f;
+      if (i % 7 == 1) row[9] = inf;
+      if (i % 7 == 2) row[9] = -inf;
+      if (i % 7 == 3) row[9] = nan;
+      if (i % 7 == 4) row[9] = inf, row[10] = -inf;
+    }
+    const WeightPtr weight = MakeWeight(runtime.get(), p.weight, p.shape.n, k, LANES_F16);
+    const std::vector<float> exact = RunLinear(runtime.get(), weight.get(), p);
+    p.compute = LANES_COMPUTE_F16;
+    const std::vector<float> y = RunLinear(runtime.get(), weight.get(), p);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < p.shape.n; ++j) {
+        const float got = y[i * p.shape.n + j], expected = exact[i * p.shape.n + j];
+        if (std::isfinite(expected)) {
+          ASSERT_TRUE(std::isfinite(got)) << i << ", " << j;
+        } else if (std::isinf(expected)) {
+          ASSERT_EQ(got, expected) << i << ", " << j;
+        } else {
+          ASSERT_TRUE(std::isnan(got)) << i << ", " << j;
         }
       }
     }

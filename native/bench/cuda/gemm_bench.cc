@@ -35,6 +35,7 @@ class BenchDevice : public Device {
                static_cast<int32_t>(properties.sharedMemPerBlockOptin),
                properties.l2CacheSize,
                properties.major == 9,
+               true,
                true};
     printf("%s, %d multiprocessors\n", properties.name, limits_.multiprocessors);
   }
@@ -229,7 +230,8 @@ int main(int argc, char** argv) {
     fprintf(stderr, "cuda_gemm_bench: needs a GPU of capability 9.0\n");
     return 1;
   }
-  printf("bits of wgmma and mma.sync: %s\n", ProbeHopperBits(device) ? "same" : "DIFFER");
+  const HopperBits bits = ProbeHopperBits(device);
+  printf("bits of wgmma and mma.sync: bf16 %s, f16 %s\n", bits.bf16 ? "same" : "DIFFER", bits.f16 ? "same" : "DIFFER");
   device.FreeAll();
   std::vector<int64_t> shapes;
   for (int i = 1; i < argc; ++i) shapes.push_back(atoll(argv[i]));

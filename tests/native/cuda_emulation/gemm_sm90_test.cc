@@ -6,6 +6,7 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "cuda/common/activation.cuh"
@@ -33,15 +34,15 @@ class GemmSm90Test : public ::testing::Test {
   float Number() { return std::uniform_real_distribution<float>(-1, 1)(random_); }
 
   // Rows of `bytes` bytes, zeros behind k elements.
-  std::vector<unsigned char> Rows(int64_t rows, int64_t k, int64_t bytes, bool s8) {
+  std::vector<unsigned char> Rows(int64_t rows, int64_t k, int64_t bytes, Products products) {
     std::vector<unsigned char> data(static_cast<size_t>(rows * bytes));
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t i = 0; i < k; ++i) {
-        unsigned char* at = &data[static_cast<size_t>(r * bytes + i * (s8 ? 1 : 2))];
-        if (s8) {
+        unsigned char* at = &data[static_cast<size_t>(r * bytes + i * (products == Products::kS8 ? 1 : 2))];
+        if (products == Products::kS8) {
           *at = static_cast<unsigned char>(random_());
         } else {
-          const uint16_t number = emulation::FloatToBf16(Number());
+          const uint16_t number = products == Products::kF16 ? emulation::FloatToF16(Number()) : emulation::FloatToBf16(Number());
           memcpy(at, &number, 2);
         }
       }
@@ -51,7 +52,8 @@ class GemmSm90Test : public ::testing::Test {
 
   // Sums of all elements [n padded to 16, m padded to 8] by the emulation's tensor core, the instructions' k after k.
   static std::vector<float> Sums(const Case& c, const std::vector<unsigned char>& weight, int64_t row_bytes,
-                                 const std::vector<unsigned char>& x, int64_t x_bytes, bool s8, int64_t columns) {
+                                 const std::vector<unsigned char>& x, int64_t x_bytes, Products products, int64_t columns) {
+    const bool s8 = products == Products::kS8;
     const int64_t features = (c.n + 15) / 16 * 16;
     std::vector<float> sums(static_cast<size_t>(features * columns));
     std::vector<int32_t> whole(sums.size());
@@ -62,7 +64,7 @@ class GemmSm90Test : public ::testing::Test {
       if (s8) return static_cast<int8_t>(*from);
       uint16_t number;
       memcpy(&number, from, 2);
-      return emulation::Bf16ToFloat(number);
+      return products == Products::kF16 ? emulation::F16ToFloat(number) : emulation::Bf16ToFloat(number);
     };
     const int64_t depth = s8 ? 32 : 16, end = row_bytes / (s8 ? 1 : 2);
     for (int64_t f = 0; f < features; f += 16) {
@@ -95,13 +97,14 @@ class GemmSm90Test : public ::testing::Test {
     return sums;
   }
 
-  void Check(const Case& c, bool s8, int32_t tile, int32_t cluster, int32_t multiprocessors, Schedule schedule, uint64_t seed) {
-    SCOPED_TRACE("m " + std::to_string(c.m) + ", n " + std::to_string(c.n) + ", k " + std::to_string(c.k) + (s8 ? ", s8" : ", bf16") +
+  void Check(const Case& c, Products products, int32_t tile, int32_t cluster, int32_t multiprocessors, Schedule schedule, uint64_t seed) {
+    const bool s8 = products == Products::kS8, f16 = products == Products::kF16;
+    SCOPED_TRACE("m " + std::to_string(c.m) + ", n " + std::to_string(c.n) + ", k " + std::to_string(c.k) + (s8 ? ", s8" : f16 ? ", f16" : ", bf16") +
                  ", tile " + std::to_string(tile) + ", cluster " + std::to_string(cluster) + ", schedule " + std::to_string(seed));
     emulation::SetSchedule(schedule, seed);
     ImmediateDevice device(multiprocessors);
     const int64_t bytes = c.k * (s8 ? 1 : 2), row_bytes = (bytes + 127) / 128 * 128, x_bytes = (bytes + 15) / 16 * 16;
-    const std::vector<unsigned char> weight = Rows(c.n, c.k, row_bytes, s8), x = Rows(c.m, c.k, x_bytes, s8);
+    const std::vector<unsigned char> weight = Rows(c.n, c.k, row_bytes, products), x = Rows(c.m, c.k, x_bytes, products);
     std::vector<float> bias(static_cast<size_t>(c.n)), residual(static_cast<size_t>(c.m * c.n)), x_scale(static_cast<size_t>(c.m)),
         w_scale(static_cast<size_t>(c.n));
     for (auto* values : {&bias, &residual, &x_scale, &w_scale}) {
@@ -110,7 +113,7 @@ class GemmSm90Test : public ::testing::Test {
     const int64_t y_stride = c.n + c.y_pad;
     float* y = device.Put(std::vector<float>(static_cast<size_t>(c.m * y_stride), -77.0f));
     GemmProblem problem = {};
-    problem.products = s8 ? Products::kS8 : Products::kBf16;
+    problem.products = products;
     problem.weight = device.Put(weight);
     problem.row_bytes = row_bytes;
     problem.x = device.Put(x);
@@ -121,7 +124,7 @@ class GemmSm90Test : public ::testing::Test {
     e.residual = c.residual ? device.Put(residual) : nullptr;
     e.residual_stride = c.n;
     e.bias = c.bias ? device.Put(bias) : nullptr;
-    e.x_scale = s8 ? device.Put(x_scale) : nullptr;
+    e.x_scale = s8 || f16 ? device.Put(x_scale) : nullptr;
     e.w_scale = s8 ? device.Put(w_scale) : nullptr;
     e.m = c.m;
     e.n = c.n;
@@ -129,7 +132,7 @@ class GemmSm90Test : public ::testing::Test {
     e.vectors = c.n % 4 == 0 && y_stride % 4 == 0;
     Sm90Plan plan;
     ASSERT_TRUE(PlanSm90({c.m, c.n, row_bytes}, tile, cluster, multiprocessors, &plan));
-    ASSERT_TRUE((s8 ? LaunchS8Sm90 : LaunchBf16Sm90)(device, problem, plan)) << emulation::LastFault();
+    ASSERT_TRUE((s8 ? LaunchS8Sm90 : f16 ? LaunchF16Sm90 : LaunchBf16Sm90)(device, problem, plan)) << emulation::LastFault();
     const std::vector<float> got = device.Get(y, c.m * y_stride);
     GemmProblem portable = problem;
     portable.epilogue.y = device.Put(std::vector<float>(got.size(), -77.0f));
@@ -137,12 +140,13 @@ class GemmSm90Test : public ::testing::Test {
     const std::vector<float> by_mma = device.Get(portable.epilogue.y, c.m * y_stride);
     ASSERT_EQ(memcmp(got.data(), by_mma.data(), got.size() * sizeof(float)), 0) << "mma.sync gives other bits";
     const int64_t columns = (c.m + 7) / 8 * 8;
-    const std::vector<float> sums = Sums(c, weight, row_bytes, x, x_bytes, s8, columns);
+    const std::vector<float> sums = Sums(c, weight, row_bytes, x, x_bytes, products, columns);
     for (int64_t i = 0; i < c.m; ++i) {
       for (int64_t j = 0; j < y_stride; ++j) {
         float expected = -77.0f;
         if (j < c.n) {
           expected = sums[static_cast<size_t>(j * columns + i)];
+          if (f16) expected = expected * x_scale[static_cast<size_t>(i)];
           if (s8) expected = expected * (x_scale[static_cast<size_t>(i)] * w_scale[static_cast<size_t>(j)]);
           if (c.bias) expected = expected + bias[static_cast<size_t>(j)];
           if (c.activation != LANES_ACTIVATION_NONE) expected = Activate(c.activation, expected);
@@ -167,9 +171,9 @@ TEST_F(GemmSm90Test, EveryTileGivesTheBitsOfTheChain) {
   for (int32_t tile = 0; tile < kTiles; ++tile) {
     for (const int32_t cluster : {1, 2}) {
       if (cluster == 2 && kSm90Tiles[tile].consumers == 1) continue;
-      for (const bool s8 : {false, true}) {
+      for (const Products products : {Products::kBf16, Products::kF16, Products::kS8}) {
         for (const Case& c : cases) {
-          Check(c, s8, tile, cluster, 2, Schedule::kForward, 0);
+          Check(c, products, tile, cluster, 2, Schedule::kForward, 0);
           if (HasFatalFailure()) return;
         }
       }
@@ -182,8 +186,8 @@ TEST_F(GemmSm90Test, NoScheduleChangesBits) {
   const Case c = {180, 400, 700, true, true, LANES_ACTIVATION_NONE, 0};
   for (const int32_t tile : {0, 3, 5, 8}) {
     for (int32_t cluster = 1; cluster <= kSm90Tiles[tile].consumers; ++cluster) {
-      Check(c, false, tile, cluster, 3, Schedule::kBackward, 0);
-      for (const uint64_t seed : {1, 2, 3}) Check(c, seed == 3, tile, cluster, 2, Schedule::kRandom, seed);
+      Check(c, Products::kBf16, tile, cluster, 3, Schedule::kBackward, 0);
+      for (const uint64_t seed : {1, 2, 3}) Check(c, static_cast<Products>(seed - 1), tile, cluster, 2, Schedule::kRandom, seed);
       if (HasFatalFailure()) return;
     }
   }
@@ -191,9 +195,10 @@ TEST_F(GemmSm90Test, NoScheduleChangesBits) {
 
 class LimitedDevice : public ImmediateDevice {
  public:
-  LimitedDevice(bool hopper, bool hopper_bits) : ImmediateDevice(2), limits_(ImmediateDevice::limits()) {
+  LimitedDevice(bool hopper, bool hopper_bits, bool hopper_f16_bits) : ImmediateDevice(2), limits_(ImmediateDevice::limits()) {
     limits_.hopper = hopper;
     limits_.hopper_bits = hopper_bits;
+    limits_.hopper_f16_bits = hopper_f16_bits;
   }
   const DeviceLimits& limits() const override { return limits_; }
 
@@ -202,8 +207,8 @@ class LimitedDevice : public ImmediateDevice {
 };
 
 TEST_F(GemmSm90Test, IsTakenOnlyWhereItGivesTheBitsOfOthers) {
-  for (const auto& [hopper, bits] : {std::pair{false, false}, std::pair{true, false}, std::pair{true, true}}) {
-    LimitedDevice device(hopper, bits);
+  for (const auto& [hopper, bits, f16_bits] : {std::tuple{false, false, false}, {true, false, true}, {true, true, false}}) {
+    LimitedDevice device(hopper, bits, f16_bits);
     GemmProblem problem = {};
     problem.weight = device.Put(std::vector<unsigned char>(64 * 128));
     problem.x = device.Put(std::vector<unsigned char>(20 * 128));
@@ -214,6 +219,8 @@ TEST_F(GemmSm90Test, IsTakenOnlyWhereItGivesTheBitsOfOthers) {
     problem.epilogue.x_scale = problem.epilogue.w_scale = device.Put(std::vector<float>(64));
     problem.products = Products::kBf16;
     EXPECT_EQ(LaunchSm90(device, problem), bits);
+    problem.products = Products::kF16;
+    EXPECT_EQ(LaunchSm90(device, problem), f16_bits);
     // Integers are exact.
     problem.products = Products::kS8;
     EXPECT_EQ(LaunchSm90(device, problem), hopper);

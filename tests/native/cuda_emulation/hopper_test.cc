@@ -445,7 +445,11 @@ TEST_F(Products, AreCaughtWhenTheirRulesAreBroken) {
 }
 
 TEST_F(Hopper, ProbeFindsTheSameBits) {
-  ForSchedules([&] { EXPECT_TRUE(ProbeHopperBits(device_)); });
+  ForSchedules([&] {
+    const HopperBits bits = ProbeHopperBits(device_);
+    EXPECT_TRUE(bits.bf16);
+    EXPECT_TRUE(bits.f16);
+  });
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace lanes::cuda {
 class ImmediateDevice : public Device {
  public:
   explicit ImmediateDevice(int32_t multiprocessors, int32_t shared_bytes = 227 * 1024, bool hopper = true)
-      : limits_{9, 0, multiprocessors, shared_bytes, 50 << 20, hopper, hopper} {}
+      : limits_{9, 0, multiprocessors, shared_bytes, 50 << 20, hopper, hopper, hopper} {}
   ~ImmediateDevice() override {
     for (void* memory : memory_) cudaFree(memory);
   }

@@ -48,6 +48,14 @@ Problem MakeProblem(int64_t m, int64_t n, int64_t k, int32_t dtype, uint64_t str
     p.w_scale = random.Floats(n);
   } else {
     p.x = random.Floats(m * k);
+    if (dtype == LANES_F16) {
+      // Far beyond f16 on both sides, among them rows that are zero or nearly so, and an element that vanishes beside its row.
+      const float factors[] = {1.0f, 1e30f, 1e-30f, 70000.0f, 1e-36f, 0.0f, 3e-44f, 3e38f};
+      for (int64_t i = 0; i < m; ++i) {
+        for (int64_t c = 0; c < k; ++c) p.x[static_cast<size_t>(i * k + c)] *= factors[(i + static_cast<int64_t>(stream)) % 8];
+        p.x[static_cast<size_t>(i * k)] *= 1e-6f;
+      }
+    }
     p.weight = random.Floats(n * k);
     for (float& w : p.weight) {
       if (dtype == LANES_BF16) w = reference::Bf16ToFloat(reference::FloatToBf16(w));
@@ -78,20 +86,33 @@ std::vector<unsigned char> WeightRows(const Problem& p) {
   return rows;
 }
 
+// The power of two of a row of x for f16, as lanes.h has it.
+int PowerOf(const Problem& p, int64_t row) {
+  float most = 0;
+  for (int64_t c = 0; c < p.k; ++c) most = std::max(most, std::fabs(p.x[static_cast<size_t>(row * p.k + c)]));
+  return most == 0 ? 0 : std::min(14 - std::ilogb(most), 126);
+}
+
 std::vector<unsigned char> XRows(const Problem& p) {
   const int64_t row_bytes = RowBytes(p);
   std::vector<unsigned char> rows(static_cast<size_t>(p.m * row_bytes));
   for (int64_t i = 0; i < p.m; ++i) {
+    const int power = p.dtype == LANES_F16 ? PowerOf(p, i) : 0;
     for (int64_t c = 0; c < p.k; ++c) {
       if (p.dtype == LANES_S8) {
         rows[static_cast<size_t>(i * row_bytes + c)] = static_cast<unsigned char>(p.xq[static_cast<size_t>(i * p.k + c)]);
       } else {
-        const uint16_t half = reference::FloatToBf16(p.x[static_cast<size_t>(i * p.k + c)]);
+        const float x = p.x[static_cast<size_t>(i * p.k + c)];
+        const uint16_t half = p.dtype == LANES_F16 ? reference::FloatToF16(std::ldexp(x, power)) : reference::FloatToBf16(x);
         memcpy(&rows[static_cast<size_t>(i * row_bytes + 2 * c)], &half, 2);
       }
     }
   }
   return rows;
+}
+
+Products ProductsOf(const Problem& p) {
+  return p.dtype == LANES_S8 ? Products::kS8 : p.dtype == LANES_F16 ? Products::kF16 : Products::kBf16;
 }
 
 enum class Epilogue { kPlain, kVectors, kOdd };
@@ -100,7 +121,7 @@ enum class Epilogue { kPlain, kVectors, kOdd };
 template <class Launch>
 std::vector<float> RunGemm(ImmediateDevice& device, const Problem& p, Epilogue epilogue, const Launch& launch) {
   GemmProblem problem = {};
-  problem.products = p.dtype == LANES_S8 ? Products::kS8 : Products::kBf16;
+  problem.products = ProductsOf(p);
   problem.weight = Put(device, WeightRows(p));
   problem.row_bytes = RowBytes(p);
   problem.x = Put(device, XRows(p));
@@ -121,7 +142,11 @@ std::vector<float> RunGemm(ImmediateDevice& device, const Problem& p, Epilogue e
     e.residual_stride = e.y_stride;
   }
   e.vectors = epilogue != Epilogue::kOdd;
-  e.x_scale = Put(device, p.x_scale);
+  std::vector<float> x_scale = p.x_scale;
+  if (p.dtype == LANES_F16) {
+    for (int64_t i = 0; i < p.m; ++i) x_scale.push_back(std::ldexp(1.0f, -PowerOf(p, i)));
+  }
+  e.x_scale = Put(device, x_scale);
   e.w_scale = Put(device, p.w_scale);
   const FloatRows floats = {Put(device, p.x), p.k, p.k};
   launch(device, problem, p.dtype == LANES_S8 ? nullptr : &floats);
@@ -136,7 +161,7 @@ std::vector<float> RunGemm(ImmediateDevice& device, const Problem& p, Epilogue e
 std::vector<float> RunTile(const Problem& p, int32_t tile, Epilogue epilogue = Epilogue::kVectors) {
   ImmediateDevice device(4);
   return RunGemm(device, p, epilogue, [&](Device& d, const GemmProblem& problem, const FloatRows*) {
-    p.dtype == LANES_S8 ? LaunchGemmS8(d, problem, tile) : LaunchGemmBf16(d, problem, tile);
+    (p.dtype == LANES_S8 ? LaunchGemmS8 : p.dtype == LANES_F16 ? LaunchGemmF16 : LaunchGemmBf16)(d, problem, tile);
   });
 }
 
@@ -162,12 +187,15 @@ std::string Name(const Problem& p) {
   return "m " + std::to_string(p.m) + " n " + std::to_string(p.n) + " k " + std::to_string(p.k) + " dtype " + std::to_string(p.dtype);
 }
 
-// In the order of the contract; of int8 these are the bits, of bf16 the sum is float64.
-std::vector<double> Expected(const Problem& p, Epilogue epilogue) {
-  std::vector<double> y;
+// In the order of the contract; of int8 these are the bits, of bf16 and f16 the sum is float64, and `size` what it is made of.
+struct Sums {
+  std::vector<double> y, size;
+};
+Sums Expected(const Problem& p, Epilogue epilogue) {
+  Sums sums;
   for (int64_t i = 0; i < p.m; ++i) {
     for (int64_t j = 0; j < p.n; ++j) {
-      double value;
+      double value, size = 0;
       if (p.dtype == LANES_S8) {
         int64_t sum = 0;
         for (int64_t c = 0; c < p.k; ++c) sum += int64_t{p.xq[static_cast<size_t>(i * p.k + c)]} * p.wq[static_cast<size_t>(j * p.k + c)];
@@ -176,25 +204,37 @@ std::vector<double> Expected(const Problem& p, Epilogue epilogue) {
         value = v;
       } else {
         value = 0;
+        const int power = p.dtype == LANES_F16 ? PowerOf(p, i) : 0;
         for (int64_t c = 0; c < p.k; ++c) {
-          value += static_cast<double>(reference::Bf16ToFloat(reference::FloatToBf16(p.x[static_cast<size_t>(i * p.k + c)]))) *
-                   p.weight[static_cast<size_t>(j * p.k + c)];
+          const float x = p.x[static_cast<size_t>(i * p.k + c)];
+          const double rounded =
+              p.dtype == LANES_F16 ? std::ldexp(double{reference::F16ToFloat(reference::FloatToF16(std::ldexp(x, power)))}, -power)
+                                   : double{reference::Bf16ToFloat(reference::FloatToBf16(x))};
+          value += rounded * p.weight[static_cast<size_t>(j * p.k + c)];
+          size += std::fabs(rounded * p.weight[static_cast<size_t>(j * p.k + c)]);
         }
-        if (epilogue != Epilogue::kPlain) value += p.bias[static_cast<size_t>(j)] + p.residual[static_cast<size_t>(i * p.n + j)];
+        if (epilogue != Epilogue::kPlain) {
+          value += p.bias[static_cast<size_t>(j)] + p.residual[static_cast<size_t>(i * p.n + j)];
+          size += 4;
+        }
       }
-      y.push_back(value);
+      sums.y.push_back(value);
+      sums.size.push_back(size);
     }
   }
-  return y;
+  return sums;
 }
 
 void ExpectRight(const Problem& p, const std::vector<float>& y, Epilogue epilogue) {
-  const std::vector<double> expected = Expected(p, epilogue);
+  const Sums expected = Expected(p, epilogue);
   for (size_t i = 0; i < y.size(); ++i) {
     if (p.dtype == LANES_S8) {
-      ASSERT_EQ(static_cast<double>(y[i]), expected[i]) << Name(p) << ", element " << i;
+      ASSERT_EQ(static_cast<double>(y[i]), expected.y[i]) << Name(p) << ", element " << i;
+    } else if (std::fabs(expected.y[i]) < 3.4e38) {
+      const double bound = 0x1p-24 * static_cast<double>(p.k / 16 + 8) * expected.size[i] + 0x1p-149;
+      ASSERT_NEAR(y[i], expected.y[i], bound) << Name(p) << ", element " << i;
     } else {
-      ASSERT_NEAR(y[i], expected[i], 1e-6 * static_cast<double>(p.k + 8)) << Name(p) << ", element " << i;
+      ASSERT_TRUE(std::isinf(y[i])) << Name(p) << ", element " << i << ": " << y[i];
     }
   }
 }
@@ -214,7 +254,7 @@ INSTANTIATE_TEST_SUITE_P(Schedules, LinearKernels,
 
 TEST_P(LinearKernels, TilesAndGemvGiveTheSameBits) {
   uint64_t stream = 0;
-  for (const int32_t dtype : {LANES_BF16, LANES_S8}) {
+  for (const int32_t dtype : {LANES_BF16, LANES_F16, LANES_S8}) {
     // Fewer steps than stages and more, tails on every side, several tiles and groups of tiles, rows that warps share.
     const struct {
       int64_t m, n, k;
@@ -231,7 +271,7 @@ TEST_P(LinearKernels, TilesAndGemvGiveTheSameBits) {
       }
       if (shape.m > kGemvTokens) continue;
       for (const auto& [multiprocessors, shared] : {std::pair{1, 232448}, {2, 232448}, {3, 101376}, {132, 232448}, {132, 101376}}) {
-        if (!PlanGemv(p.m, p.n, RowBytes(p), dtype == LANES_S8, {multiprocessors, shared}).taken) continue;
+        if (!PlanGemv(p.m, p.n, RowBytes(p), ProductsOf(p), {multiprocessors, shared}).taken) continue;
         const std::string what = Name(p) + " gemv " + std::to_string(multiprocessors) + " " + std::to_string(shared);
         ExpectSameBits(y, RunGemv(p, multiprocessors, shared, shape.epilogue), what);
       }
@@ -241,7 +281,7 @@ TEST_P(LinearKernels, TilesAndGemvGiveTheSameBits) {
 
 // Each row alone, and any rows together.
 TEST_P(LinearKernels, RowsDoNotDependOnTheirNumber) {
-  for (const int32_t dtype : {LANES_BF16, LANES_S8}) {
+  for (const int32_t dtype : {LANES_BF16, LANES_F16, LANES_S8}) {
     const Problem all = MakeProblem(48, 33, 321, dtype, 5);
     const std::vector<float> y = RunTile(all, 2);
     for (const int64_t rows : {1, 2, 5, 8, 9, 16, 17, 31, 48}) {
@@ -321,7 +361,7 @@ TEST_P(LinearKernels, ExactSumsHaveTheBitsOfTheContract) {
       e.y = device.Scratch<float>(p.m * p.n);
       e.vectors = p.n % 4 == 0;
       LaunchExact(device, args, e);
-          std::vector<float> y(static_cast<size_t>(p.m * p.n)), expected;
+      std::vector<float> y(static_cast<size_t>(p.m * p.n)), expected;
       device.Download(y.data(), e.y, static_cast<int64_t>(y.size()) * 4);
       for (int64_t i = 0; i < p.m; ++i) {
         for (int64_t j = 0; j < p.n; ++j) {

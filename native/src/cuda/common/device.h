@@ -23,6 +23,7 @@ struct DeviceLimits {
   int64_t l2_bytes;
   bool hopper;                // sm_90a kernels run here, and this build has them
   bool hopper_bits;           // and wgmma gives the bits of mma.sync (cuda/common/probe.h): else kernels of bfloat16 do without it
+  bool hopper_f16_bits;       // likewise of f16
 };
 
 class Device {

@@ -266,8 +266,9 @@ __device__ __forceinline__ void WgmmaHold(uint32_t (&d)[kCount]) {
 // d [64, n] = a b, or d += a b when `accumulate`, where d has n / 2 elements a thread:
 //   template <Major kB = Major::kSummed> void WgmmaBf16(float (&d)[n / 2], uint64_t a, uint64_t b, bool accumulate);
 //   template <Major kB = Major::kSummed> void WgmmaBf16(float (&d)[n / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate);
+//   WgmmaF16: the same two.
 //   void WgmmaS8(int32_t (&d)[n / 2], uint64_t a, uint64_t b, bool accumulate);
-// k is 16 of bfloat16, 32 of int8; n is 8, 16, 24, 32 or a multiple of 16 up to 256. a is kSummed.
+// k is 16 of bfloat16 and f16, 32 of int8; n is 8, 16, 24, 32 or a multiple of 16 up to 256. a is kSummed.
 #include "cuda/common/hopper_wgmma.cuh"
 
 #endif  // LANES_CUDA_COMMON_HOPPER_CUH_

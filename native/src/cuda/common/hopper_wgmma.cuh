@@ -70,27 +70,30 @@ namespace lanes::cuda {
 #define LANES_WGMMA_OPERANDS_248(c) LANES_WGMMA_OPERANDS_240(c), c(d[120]), c(d[121]), c(d[122]), c(d[123])
 #define LANES_WGMMA_OPERANDS_256(c) LANES_WGMMA_OPERANDS_248(c), c(d[124]), c(d[125]), c(d[126]), c(d[127])
 
-// n, then the numbers of the operands that follow the accumulator.
-#define LANES_WGMMA(n, o0, o1, o2, o3, o4, o5, o6)                                                                                     \
+// n, PTX's name of the type, then the numbers of the operands that follow the accumulator.
+#define LANES_WGMMA_16(Name, type, n, o0, o1, o2, o3, o4, o5, o6)                                                                      \
   template <Major kB = Major::kSummed>                                                                                                 \
-  __device__ __forceinline__ void WgmmaBf16(float(&d)[n / 2], uint64_t a, uint64_t b, bool accumulate) {                               \
+  __device__ __forceinline__ void Name(float(&d)[n / 2], uint64_t a, uint64_t b, bool accumulate) {                                    \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #o2 ", 0;\n"                                                                     \
-                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" LANES_WGMMA_NAMES_##n "}, %" #o0 ", %" #o1                \
+                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." type "." type " {" LANES_WGMMA_NAMES_##n "}, %" #o0 ", %" #o1        \
                  ", p, 1, 1, 0, %" #o3 ";\n}"                                                                                           \
                  : LANES_WGMMA_OPERANDS_##n("+f")                                                                                      \
                  : "l"(a), "l"(b), "r"(static_cast<int32_t>(accumulate)), "n"(static_cast<int32_t>(kB))                                 \
                  : "memory");                                                                                                          \
   }                                                                                                                                    \
   template <Major kB = Major::kSummed>                                                                                                 \
-  __device__ __forceinline__ void WgmmaBf16(float(&d)[n / 2], const uint32_t(&a)[4], uint64_t b, bool accumulate) {                    \
+  __device__ __forceinline__ void Name(float(&d)[n / 2], const uint32_t(&a)[4], uint64_t b, bool accumulate) {                         \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #o5 ", 0;\n"                                                                     \
-                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32.bf16.bf16 {" LANES_WGMMA_NAMES_##n "}, {%" #o0 ", %" #o1 ", %" #o2     \
-                 ", %" #o3 "}, %" #o4 ", p, 1, 1, %" #o6 ";\n}"                                                                        \
+                 "wgmma.mma_async.sync.aligned.m64n" #n "k16.f32." type "." type " {" LANES_WGMMA_NAMES_##n "}, {%" #o0 ", %" #o1       \
+                 ", %" #o2 ", %" #o3 "}, %" #o4 ", p, 1, 1, %" #o6 ";\n}"                                                              \
                  : LANES_WGMMA_OPERANDS_##n("+f")                                                                                      \
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "r"(static_cast<int32_t>(accumulate)),                            \
                    "n"(static_cast<int32_t>(kB))                                                                                       \
                  : "memory");                                                                                                          \
-  }                                                                                                                                    \
+  }
+#define LANES_WGMMA(n, o0, o1, o2, o3, o4, o5, o6)                                                                                     \
+  LANES_WGMMA_16(WgmmaBf16, "bf16", n, o0, o1, o2, o3, o4, o5, o6)                                                                     \
+  LANES_WGMMA_16(WgmmaF16, "f16", n, o0, o1, o2, o3, o4, o5, o6)                                                                       \
   __device__ __forceinline__ void WgmmaS8(int32_t(&d)[n / 2], uint64_t a, uint64_t b, bool accumulate) {                               \
     asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, %" #o2 ", 0;\n"                                                                     \
                  "wgmma.mma_async.sync.aligned.m64n" #n "k32.s32.s8.s8 {" LANES_WGMMA_NAMES_##n "}, %" #o0 ", %" #o1 ", p;\n}"         \
@@ -118,6 +121,7 @@ LANES_WGMMA(224, 112, 113, 114, 115, 116, 117, 118)
 LANES_WGMMA(240, 120, 121, 122, 123, 124, 125, 126)
 LANES_WGMMA(256, 128, 129, 130, 131, 132, 133, 134)
 #undef LANES_WGMMA
+#undef LANES_WGMMA_16
 #undef LANES_WGMMA_NAMES_8
 #undef LANES_WGMMA_NAMES_16
 #undef LANES_WGMMA_NAMES_24

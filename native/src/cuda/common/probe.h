@@ -6,9 +6,12 @@
 
 namespace lanes::cuda {
 
-// On a device of capability 9.0: whether chains of bfloat16 products by wgmma, from shared memory or registers, equal those by
-// mma.sync in every bit. Run once, when the device is opened; submits a list of its own.
-bool ProbeHopperBits(Device& device);
+// On a device of capability 9.0: whether chains of products by wgmma, from shared memory or registers, equal those by mma.sync in every
+// bit. Run once, when the device is opened; submits a list of its own.
+struct HopperBits {
+  bool bf16, f16;
+};
+HopperBits ProbeHopperBits(Device& device);
 
 }  // namespace lanes::cuda
 

@@ -74,7 +74,9 @@ StreamDevice::StreamDevice(int32_t index)
   if (!limits_.hopper) return;
   Begin(nullptr);
   try {
-    limits_.hopper_bits = ProbeHopperBits(*this);
+    const HopperBits bits = ProbeHopperBits(*this);
+    limits_.hopper_bits = bits.bf16;
+    limits_.hopper_f16_bits = bits.f16;
   } catch (...) {
     Abandon();
     throw;

@@ -176,7 +176,7 @@ __global__ void __launch_bounds__(kExactWarps * 32, 2) ExactFewKernel(const Exac
   }
   CopyAsyncWait<0>();
   const int64_t row = token + thread / kExactFeatures, col = feature + thread % kExactFeatures;
-  if (thread < kTokens * kExactFeatures && row < m && col < n) Finish<false>(args.epilogue, total, row, col);
+  if (thread < kTokens * kExactFeatures && row < m && col < n) Finish<Scales::kNone>(args.epilogue, total, row, col);
 }
 
 // ---- Tiles ----------------------------------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ __global__ void __launch_bounds__(256, kSide == 128 ? 1 : 2) ExactTileKernel(con
   __syncthreads();
 #pragma unroll 2
   for (int32_t i = thread; i < kSide * kFours; i += 256) {
-    FinishFour<false>(args.epilogue, sums + i / kFours * kRow + i % kFours * 4, token + i / kFours, feature + i % kFours * 4);
+    FinishFour<Scales::kNone>(args.epilogue, sums + i / kFours * kRow + i % kFours * 4, token + i / kFours, feature + i % kFours * 4);
   }
 }
 

@@ -8,6 +8,8 @@ void LaunchGemm(Device& device, const GemmProblem& problem) {
       ChooseGemmTile(problem.epilogue.m, problem.epilogue.n, problem.row_bytes, {limits.multiprocessors, limits.shared_bytes});
   if (problem.products == Products::kBf16) {
     LaunchGemmBf16(device, problem, tile);
+  } else if (problem.products == Products::kF16) {
+    LaunchGemmF16(device, problem, tile);
   } else if (problem.row_bytes > kMostS8Sums) {
     LaunchGemmDeepS8(device, problem);
   } else {

@@ -1,5 +1,5 @@
 // Products by mma.sync: blocks of features by tokens, both sides copied to shared memory some steps ahead, 128 bytes of each row a
-// step. The bytes of a fragment are the same for pairs of bf16 and for fours of int8, so one kernel serves both.
+// step. The bytes of a fragment are the same for pairs of bf16 or f16 and for fours of int8, so one kernel serves all.
 //
 // Row r's 16-byte chunk c of a step stands at chunk c ^ r % 8 of its 128 bytes: eight rows' chunks, which ldmatrix reads at once, then
 // lie in different banks, as do the eight chunks of a row that are written together.
@@ -17,13 +17,22 @@ namespace lanes::cuda {
 struct Bf16Mma {
   using Sum = float;
   using Total = float;
-  static constexpr bool kScaled = false, kDeep = false;
+  static constexpr Scales kScales = Scales::kNone;
+  static constexpr bool kDeep = false;
   static __device__ __forceinline__ void Add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { MmaBf16(sum, a, b); }
+};
+struct F16Mma {
+  using Sum = float;
+  using Total = float;
+  static constexpr Scales kScales = Scales::kRows;
+  static constexpr bool kDeep = false;
+  static __device__ __forceinline__ void Add(float (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { MmaF16(sum, a, b); }
 };
 struct S8Mma {
   using Sum = int32_t;
   using Total = int32_t;
-  static constexpr bool kScaled = true, kDeep = false;
+  static constexpr Scales kScales = Scales::kBoth;
+  static constexpr bool kDeep = false;
   static __device__ __forceinline__ void Add(int32_t (&sum)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) { MmaS8(sum, a, b); }
 };
 // Sums over more than kMostS8Sums.
@@ -187,9 +196,9 @@ __global__ void __launch_bounds__(kGemmTiles[kTile].Threads(), kGemmTiles[kTile]
 #pragma unroll
   for (int32_t j = 0; j < kWide; ++j) {
     if constexpr (Math::kDeep) {
-      FinishFragments<Math::kScaled>(args.epilogue, total[j], token + warp_token + 8 * j, feature + warp_feature, staging);
+      FinishFragments<Math::kScales>(args.epilogue, total[j], token + warp_token + 8 * j, feature + warp_feature, staging);
     } else {
-      FinishFragments<Math::kScaled>(args.epilogue, sum[j], token + warp_token + 8 * j, feature + warp_feature, staging);
+      FinishFragments<Math::kScales>(args.epilogue, sum[j], token + warp_token + 8 * j, feature + warp_feature, staging);
     }
   }
 }
@@ -222,8 +231,9 @@ void LaunchTileAt(Device& device, const GemmProblem& problem, int32_t tile) {
   }
 }
 
-// gemm_bf16.cu, gemm_s8.cu
+// gemm_bf16.cu, gemm_f16.cu, gemm_s8.cu
 void LaunchGemmBf16(Device& device, const GemmProblem& problem, int32_t tile);
+void LaunchGemmF16(Device& device, const GemmProblem& problem, int32_t tile);
 void LaunchGemmS8(Device& device, const GemmProblem& problem, int32_t tile);
 void LaunchGemmDeepS8(Device& device, const GemmProblem& problem);
 

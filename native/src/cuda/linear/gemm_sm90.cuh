@@ -28,10 +28,21 @@ struct Bf16Products {
   using Sum = float;
   static constexpr int32_t kElementBytes = 2;
   static constexpr TensorMapType kType = TensorMapType::kBf16;
-  static constexpr bool kScaled = false;
+  static constexpr Scales kScales = Scales::kNone;
   template <int kSums>
   static __device__ __forceinline__ void Multiply(float (&sum)[kSums], uint64_t a, uint64_t b, bool accumulate) {
     WgmmaBf16(sum, a, b, accumulate);
+  }
+};
+
+struct F16Products {
+  using Sum = float;
+  static constexpr int32_t kElementBytes = 2;
+  static constexpr TensorMapType kType = TensorMapType::kF16;
+  static constexpr Scales kScales = Scales::kRows;
+  template <int kSums>
+  static __device__ __forceinline__ void Multiply(float (&sum)[kSums], uint64_t a, uint64_t b, bool accumulate) {
+    WgmmaF16(sum, a, b, accumulate);
   }
 };
 
@@ -39,7 +50,7 @@ struct S8Products {
   using Sum = int32_t;
   static constexpr int32_t kElementBytes = 1;
   static constexpr TensorMapType kType = TensorMapType::kU8;
-  static constexpr bool kScaled = true;
+  static constexpr Scales kScales = Scales::kBoth;
   template <int kSums>
   static __device__ __forceinline__ void Multiply(int32_t (&sum)[kSums], uint64_t a, uint64_t b, bool accumulate) {
     WgmmaS8(sum, a, b, accumulate);
@@ -176,8 +187,8 @@ struct GemmSm90 {
     const int64_t end = e.m < place.token + kTokens ? e.m : place.token + kTokens;
     float* const mine = staging + lane % 4 * 2 * kSm90StagingRow + 16 * warp + lane / 4;
     const float* const finished = staging + static_cast<int32_t>(thread) / 16 * kSm90StagingRow + 4 * (static_cast<int32_t>(thread) % 16);
-    const FourFeatures<Products::kScaled> features(e, place.feature + 64 * warpgroup + 4 * (static_cast<int32_t>(thread) % 16));
-    FourInputs<Products::kScaled> next[kRows];
+    const FourFeatures<Products::kScales> features(e, place.feature + 64 * warpgroup + 4 * (static_cast<int32_t>(thread) % 16));
+    FourInputs<Products::kScales> next[kRows];
 #pragma unroll
     for (int32_t i = 0; i < kRows; ++i) next[i].Load(e, features, token + 8 * i, end);
 #pragma unroll 1
@@ -198,7 +209,7 @@ struct GemmSm90 {
         }
       }
       NamedBarrierSync(1 + warpgroup, 128);
-      FourInputs<Products::kScaled> inputs[kRows];
+      FourInputs<Products::kScales> inputs[kRows];
 #pragma unroll
       for (int32_t i = 0; i < kRows; ++i) {
         inputs[i] = next[i];

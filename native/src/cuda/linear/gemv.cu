@@ -5,6 +5,9 @@
 // is loaded to registers while the products of the half before run. Of int8, warps may share the features and cut the rows.
 //
 // Chunk c of row r (16 bytes) of a stage stands at c ^ r % 8 within its half of 128 bytes, as in gemm.cuh.
+#include "cuda/common/quantize.cuh"
+#include "cuda/common/reduce.cuh"
+#include "cuda/common/row_power.cuh"
 #include "cuda/linear/gemm.cuh"
 
 namespace lanes::cuda {
@@ -13,56 +16,104 @@ namespace {
 struct GemvArgs {
   const unsigned char* weight;
   int64_t row_bytes;
-  // Rows of x: quantized, or floats that are rounded to bf16 here.
+  // Rows of x: quantized, or floats that are rounded here.
   const unsigned char* x;
   int64_t x_bytes, x_stride;
   FloatRows x_floats;
   bool x_vectors;  // four floats at aligned addresses
   int32_t groups, split;
+  int32_t row_threads, scales_at;
   int32_t ring_offset;  // of the warps' rings in shared memory, behind x
   EpilogueArgs epilogue;
 };
 
-// Eight floats from `col` on of a row of `cols`, zeros behind its end, as bf16.
-__device__ __forceinline__ uint4 LoadRounded(const float* row, int64_t col, int64_t cols, bool vectors) {
+// Eight floats from `col` on of a row of `cols`, zeros behind its end.
+__device__ __forceinline__ void LoadEight(const float* row, int64_t col, int64_t cols, bool vectors, float (&v)[8]) {
   if (vectors && col + 8 <= cols) {
     const float4 low = *reinterpret_cast<const float4*>(row + col), high = *reinterpret_cast<const float4*>(row + col + 4);
-    return make_uint4(PackBf16(low.x, low.y), PackBf16(low.z, low.w), PackBf16(high.x, high.y), PackBf16(high.z, high.w));
+    v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w, v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
+    return;
   }
-  float v[8];
 #pragma unroll
   for (int32_t i = 0; i < 8; ++i) v[i] = col + i < cols ? row[col + i] : 0.0f;
-  return make_uint4(PackBf16(v[0], v[1]), PackBf16(v[2], v[3]), PackBf16(v[4], v[5]), PackBf16(v[6], v[7]));
 }
 
-// 16 bytes of a token's row, as the products take them.
+// 16 bytes of a token's row, as the products take them; of f16 times `power`.
 template <class Math>
-__device__ __forceinline__ uint4 LoadX(const GemvArgs& args, int64_t token, int64_t chunk) {
-  if constexpr (Math::kScaled) {
+__device__ __forceinline__ uint4 LoadX(const GemvArgs& args, int64_t token, int64_t chunk, float power) {
+  if constexpr (Math::kScales == Scales::kBoth) {
     if (chunk * 16 >= args.x_bytes) return make_uint4(0, 0, 0, 0);
     return *reinterpret_cast<const uint4*>(args.x + token * args.x_stride + chunk * 16);
   } else {
-    return LoadRounded(args.x_floats.data + token * args.x_floats.stride, chunk * 8, args.x_floats.cols, args.x_vectors);
+    float v[8];
+    LoadEight(args.x_floats.data + token * args.x_floats.stride, chunk * 8, args.x_floats.cols, args.x_vectors, v);
+    if constexpr (Math::kScales == Scales::kRows) {
+#pragma unroll
+      for (int32_t i = 0; i < 8; ++i) v[i] = v[i] * power;
+      return make_uint4(PackF16(v[0], v[1]), PackF16(v[2], v[3]), PackF16(v[4], v[5]), PackF16(v[6], v[7]));
+    } else {
+      return make_uint4(PackBf16(v[0], v[1]), PackBf16(v[2], v[3]), PackBf16(v[4], v[5]), PackBf16(v[6], v[7]));
+    }
   }
+}
+
+// The power of two that token `token` is scaled with, which `row_threads` threads find together; its inverse to scales[token]. The whole
+// block calls it.
+__device__ __forceinline__ float FindPower(const GemvArgs& args, unsigned char* shared, int64_t token, int32_t mine) {
+  constexpr int32_t kTogether = 4;
+  uint32_t largest = 0;
+  const Larger larger;
+  if (token < args.epilogue.m) {
+    const float* const row = args.x_floats.data + token * args.x_floats.stride;
+    const int64_t step = args.row_threads * 8;
+    for (int64_t first = mine * 8; first < args.x_floats.cols; first += kTogether * step) {
+#pragma unroll
+      for (int32_t i = 0; i < kTogether; ++i) {
+        float v[8];
+        LoadEight(row, first + i * step, args.x_floats.cols, args.x_vectors, v);
+#pragma unroll
+        for (int32_t c = 0; c < 8; ++c) largest = larger(largest, MagnitudeBits(v[c]));
+      }
+    }
+  }
+#pragma unroll
+  for (int32_t distance = 16; distance > 0; distance /= 2) {
+    const uint32_t other = __shfl_xor_sync(kAllLanes, largest, distance);
+    if (distance < args.row_threads) largest = larger(largest, other);
+  }
+  // A warp's part of its row, or the two rows of a warp.
+  const int32_t part = args.row_threads < 32 ? args.row_threads : 32, parts = args.row_threads / part;
+  auto* const found = reinterpret_cast<uint32_t*>(shared + args.scales_at);
+  const int32_t thread = static_cast<int32_t>(threadIdx.x);
+  if (thread % part == 0) found[thread / part] = largest;
+  __syncthreads();
+  for (int32_t i = 0; i < parts; ++i) largest = larger(largest, found[thread / args.row_threads * parts + i]);
+  const RowPower power = RowPowerOf(largest);
+  if (mine == 0) reinterpret_cast<float*>(found + kGemvTokens)[thread / args.row_threads] = power.inverse;
+  return power.power;
 }
 
 // All rows of x to shared memory, by the whole block.
 template <class Math>
 __device__ __forceinline__ void FillX(const GemvArgs& args, unsigned char* shared, int32_t thread) {
   constexpr int32_t kTogether = 4;  // loads that a thread has under way
+  const int32_t token = thread / args.row_threads, mine = thread % args.row_threads;
+  float power = 1.0f;
+  if constexpr (Math::kScales == Scales::kRows) power = FindPower(args, shared, token, mine);
+  if (token >= args.epilogue.m) return;
   const int64_t chunks = args.row_bytes / 16;
-  for (int64_t token = 0; token < args.epilogue.m; ++token) {
-    unsigned char* const to = shared + token * (args.row_bytes + kGemvRowPadding);
-    for (int64_t first = thread; first < chunks; first += kTogether * kGemvThreads) {
-      uint4 values[kTogether];
+  unsigned char* const to = shared + token * (args.row_bytes + kGemvRowPadding);
+  for (int64_t first = mine; first < chunks; first += kTogether * args.row_threads) {
+    uint4 values[kTogether];
 #pragma unroll
-      for (int32_t i = 0; i < kTogether; ++i) {
-        if (first + i * kGemvThreads < chunks) values[i] = LoadX<Math>(args, token, first + i * kGemvThreads);
-      }
+    for (int32_t i = 0; i < kTogether; ++i) {
+      const int64_t chunk = first + i * args.row_threads;
+      if (chunk < chunks) values[i] = LoadX<Math>(args, token, chunk, power);
+    }
 #pragma unroll
-      for (int32_t i = 0; i < kTogether; ++i) {
-        if (first + i * kGemvThreads < chunks) *reinterpret_cast<uint4*>(to + (first + i * kGemvThreads) * 16) = values[i];
-      }
+    for (int32_t i = 0; i < kTogether; ++i) {
+      const int64_t chunk = first + i * args.row_threads;
+      if (chunk < chunks) *reinterpret_cast<uint4*>(to + chunk * 16) = values[i];
     }
   }
 }
@@ -188,9 +239,11 @@ __global__ void __launch_bounds__(kGemvThreads) GemvKernel(const GemvArgs args) 
     }
   }
   if (!works) return;
+  EpilogueArgs epilogue = args.epilogue;
+  if constexpr (Math::kScales == Scales::kRows) epilogue.x_scale = reinterpret_cast<const float*>(shared + args.scales_at) + kGemvTokens;
 #pragma unroll
   for (int32_t j = 0; j < kWide; ++j) {
-    FinishFragments<Math::kScaled>(args.epilogue, sum[j], 8 * j, feature, reinterpret_cast<float*>(ring));
+    FinishFragments<Math::kScales>(epilogue, sum[j], 8 * j, feature, reinterpret_cast<float*>(ring));
   }
 }
 
@@ -217,10 +270,9 @@ void LaunchWide(Device& device, const LaunchConfig& config, int32_t stages, cons
 }  // namespace
 
 bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_floats) {
-  const bool exact = problem.products == Products::kS8;
   const DeviceLimits& limits = device.limits();
-  const GemvPlan plan =
-      PlanGemv(problem.epilogue.m, problem.epilogue.n, problem.row_bytes, exact, {limits.multiprocessors, limits.shared_bytes});
+  const GemvPlan plan = PlanGemv(problem.epilogue.m, problem.epilogue.n, problem.row_bytes, problem.products,
+                                 {limits.multiprocessors, limits.shared_bytes});
   if (!plan.taken) return false;
   GemvArgs args = {};
   args.weight = problem.weight;
@@ -234,14 +286,18 @@ bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_f
   }
   args.groups = plan.groups;
   args.split = plan.split;
+  args.row_threads = plan.row_threads;
+  args.scales_at = plan.scales_at;
   args.ring_offset = plan.x_bytes;
   args.epilogue = problem.epilogue;
   LaunchConfig config;
   config.grid = dim3(static_cast<uint32_t>(plan.blocks));
   config.block = dim3(static_cast<uint32_t>(kGemvThreads));
   config.shared_bytes = static_cast<uint32_t>(plan.shared_bytes);
-  if (exact) {
+  if (problem.products == Products::kS8) {
     LaunchWide<S8Mma>(device, config, plan.stages, args);
+  } else if (problem.products == Products::kF16) {
+    LaunchWide<F16Mma>(device, config, plan.stages, args);
   } else {
     LaunchWide<Bf16Mma>(device, config, plan.stages, args);
   }

@@ -18,6 +18,8 @@ struct LinearLimits {
   int32_t shared_bytes;  // that a block may have
 };
 
+enum class Products { kBf16, kF16, kS8 };
+
 constexpr int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t RoundUpTo(int64_t a, int64_t multiple) { return CeilDivide(a, multiple) * multiple; }
 
@@ -103,6 +105,8 @@ inline constexpr int32_t kGemvThreads = 256, kGemvWarps = kGemvThreads / 32;
 inline constexpr int32_t kGemvStageBytes = 16 * 256;
 // Behind each row of x in shared memory, so that eight rows begin in different banks.
 inline constexpr int32_t kGemvRowPadding = 16;
+// Behind all of them: what the threads of a row of f16 have found largest, and the rows' scales.
+inline constexpr int32_t kGemvScaleBytes = 2 * kGemvTokens * 4;
 
 struct GemvPlan {
   bool taken;
@@ -110,15 +114,19 @@ struct GemvPlan {
   int32_t split;   // warps that share a group, each with a part of the rows: of int8 only
   int32_t stages;  // 4, 8 or 16
   int64_t blocks;
-  int32_t x_bytes;  // of shared memory
+  int32_t row_threads;  // that fill a row of x: a power of two, for all rows at once
+  int32_t scales_at;    // of f16, in shared memory
+  int32_t x_bytes;      // of shared memory
   int32_t shared_bytes;
 };
 
-// `exact`: sums of int8, which may be taken in any order.
-constexpr GemvPlan PlanGemv(int64_t m, int64_t n, int64_t row_bytes, bool exact, const LinearLimits& limits) {
+constexpr GemvPlan PlanGemv(int64_t m, int64_t n, int64_t row_bytes, Products products, const LinearLimits& limits) {
   GemvPlan plan = {};
+  // Sums of int8 may be taken in any order.
+  const bool exact = products == Products::kS8;
   if (m > kGemvTokens || row_bytes > limits.shared_bytes || (exact && row_bytes > kMostS8Sums)) return plan;
-  const int64_t x_bytes = RoundUpTo(m * (row_bytes + kGemvRowPadding), 128);
+  const int64_t rows_bytes = m * (row_bytes + kGemvRowPadding);
+  const int64_t x_bytes = RoundUpTo(rows_bytes + (products == Products::kF16 ? kGemvScaleBytes : 0), 128);
   // The smallest ring is four stages; three groups must fit, or rows of x would be read more often than they are worth.
   constexpr int64_t kSmallRing = 4 * kGemvStageBytes;
   int64_t most = x_bytes < limits.shared_bytes ? (limits.shared_bytes - x_bytes) / kSmallRing : 0;
@@ -143,6 +151,9 @@ constexpr GemvPlan PlanGemv(int64_t m, int64_t n, int64_t row_bytes, bool exact,
   plan.stages = warps == 1 ? 16 : warps == 2 ? 8 : 4;
   while (plan.stages > 4 && x_bytes + warps * plan.stages * kGemvStageBytes > limits.shared_bytes) plan.stages /= 2;
   plan.blocks = CeilDivide(groups, mine);
+  plan.row_threads = kGemvThreads;
+  while (kGemvThreads / plan.row_threads < m) plan.row_threads /= 2;
+  plan.scales_at = static_cast<int32_t>(rows_bytes);
   plan.x_bytes = static_cast<int32_t>(x_bytes);
   plan.shared_bytes = static_cast<int32_t>(x_bytes + warps * plan.stages * kGemvStageBytes);
   return plan;

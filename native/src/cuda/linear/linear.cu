@@ -39,14 +39,15 @@ bool HasBf16() { return true; }
 
 void Run(OpContext& context, const LinearArgs& args) {
   Device& device = DeviceOf(context);
-  if (!args.bf16_dot) {
+  if (!args.bf16_dot && !args.f16_dot) {
     LaunchExact(device, args, EpilogueOf(args));
     return;
   }
-  GemmProblem problem = ProblemOf(args, Products::kBf16);
+  GemmProblem problem = ProblemOf(args, args.bf16_dot ? Products::kBf16 : Products::kF16);
   const FloatRows rows = {args.x, args.x_stride, args.weight.cols};
   if (LaunchGemv(device, problem, &rows)) return;
-  problem.x = RoundRows(device, args, problem.row_bytes);
+  problem.x = args.bf16_dot ? RoundRows(device, args, problem.row_bytes)
+                            : RoundF16Rows(device, args, problem.row_bytes, &problem.epilogue.x_scale);
   if (!LaunchSm90(device, problem)) LaunchGemm(device, problem);
 }
 

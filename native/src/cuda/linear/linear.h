@@ -3,8 +3,9 @@
 // In all of them the weight's rows (features) are the rows of the product, and the rows of x (tokens) its columns: y^T = weight x^T.
 // Tensor cores then take 16 features by 8 tokens at a time, so that a single token wastes least.
 //
-// Each y[i, j] of a bf16 weight with BF16 is one chain of tensor-core products, k ascending in steps of 16, over the row's padded
-// length, whichever kernel computes it. Sums of int8 are exact. EXACT follows ops/linear.h. So m changes no bit.
+// Each y[i, j] of a bf16 weight with BF16, or an f16 weight with F16, is one chain of tensor-core products, k ascending in steps of 16,
+// over the row's padded length, whichever kernel computes it; a row is scaled for f16 by itself (row_power.cuh). Sums of int8 are
+// exact. EXACT follows ops/linear.h. So m changes no bit.
 #ifndef LANES_CUDA_LINEAR_LINEAR_H_
 #define LANES_CUDA_LINEAR_LINEAR_H_
 
@@ -23,14 +24,12 @@ struct EpilogueArgs {
   const float* residual;  // [m, n] or null; may be y
   int64_t residual_stride;
   const float* bias;     // [n] or null
-  const float* x_scale;  // [m], of int8 rows, else null
-  const float* w_scale;  // [n], likewise
+  const float* x_scale;  // [m], of int8 rows and of f16, else null
+  const float* w_scale;  // [n], of int8
   int64_t m, n;
   int32_t activation;
   bool vectors;  // four features of y, residual and bias lie at 16-byte aligned addresses
 };
-
-enum class Products { kBf16, kS8 };
 
 // Rows for tensor cores. A row of the weight has `row_bytes`, a multiple of 128, zeros behind its last column; a row of x has
 // `x_bytes`, a multiple of 16, and what is missing to `row_bytes` counts as zeros. Rows of both begin at 16-byte aligned addresses.
@@ -51,7 +50,7 @@ bool LaunchSm90(Device& device, const GemmProblem& problem);
 // gemm.cu: any problem.
 void LaunchGemm(Device& device, const GemmProblem& problem);
 
-// gemv.cu: few tokens, whose rows of x stay in shared memory. With `x_floats` (BF16 only) the kernel rounds x itself and
+// gemv.cu: few tokens, whose rows of x stay in shared memory. With `x_floats`, not for int8, the kernel rounds x itself and
 // `problem.x` is null. False: not taken.
 struct FloatRows {
   const float* data;

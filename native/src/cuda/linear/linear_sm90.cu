@@ -9,6 +9,7 @@ bool LaunchSm90(Device& device, const GemmProblem& problem) {
   Sm90Plan plan = {};
   if (!ChooseSm90({e.m, e.n, problem.row_bytes}, limits.multiprocessors, &plan)) return false;
   if (problem.products == Products::kBf16) return limits.hopper_bits && LaunchBf16Sm90(device, problem, plan);
+  if (problem.products == Products::kF16) return limits.hopper_f16_bits && LaunchF16Sm90(device, problem, plan);
   return problem.row_bytes <= kMostS8Sums && LaunchS8Sm90(device, problem, plan);
 }
 

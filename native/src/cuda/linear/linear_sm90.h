@@ -9,6 +9,7 @@ namespace lanes::cuda {
 
 // False where the driver encodes no map of the rows; then nothing was launched.
 bool LaunchBf16Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
+bool LaunchF16Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
 bool LaunchS8Sm90(Device& device, const GemmProblem& problem, const Sm90Plan& plan);
 
 }  // namespace lanes::cuda

@@ -4,11 +4,13 @@
 #include "cuda/common/ptx.cuh"
 #include "cuda/common/quantize.cuh"
 #include "cuda/common/reduce.cuh"
+#include "cuda/common/row_power.cuh"
 
 namespace lanes::cuda {
 namespace {
 
 constexpr int32_t kThreads = 256;
+constexpr uint32_t kLargestBytes = kThreads / 32 * sizeof(uint32_t);  // of shared memory, for LargestOf
 
 struct RowsArgs {
   const void* from;
@@ -70,20 +72,40 @@ __global__ void __launch_bounds__(kThreads) CopyS8Kernel(const RowsArgs args) {
   DependencyLaunch();
 }
 
+// The largest of the row's MagnitudeBits, in every thread of the block.
+__device__ __forceinline__ uint32_t LargestOf(const RowsArgs& args, const float* row) {
+  uint32_t largest = 0;
+  const Larger larger;
+#pragma unroll 4
+  for (int64_t col = threadIdx.x * 4; col < args.cols; col += kThreads * 4) {
+    const float4 v = LoadFour(row, col, args.cols, args.vectors);
+    largest = larger(largest, larger(larger(MagnitudeBits(v.x), MagnitudeBits(v.y)), larger(MagnitudeBits(v.z), MagnitudeBits(v.w))));
+  }
+  return ReduceBlock(largest, kThreads / 32, reinterpret_cast<uint32_t*>(SharedMemory()), larger);
+}
+
+__global__ void __launch_bounds__(kThreads) RoundF16Kernel(const RowsArgs args) {
+  DependencyWait();
+  const int64_t token = blockIdx.x;
+  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
+  uint2* const to = reinterpret_cast<uint2*>(args.to + token * args.row_bytes);
+  const RowPower scale = RowPowerOf(LargestOf(args, row));
+  if (threadIdx.x == 0) args.scale[token] = scale.inverse;
+#pragma unroll 4
+  for (int64_t four = threadIdx.x; four < args.row_bytes / 8; four += kThreads) {
+    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    to[four] = make_uint2(PackF16(v.x * scale.power, v.y * scale.power), PackF16(v.z * scale.power, v.w * scale.power));
+  }
+  DependencyLaunch();
+}
+
 __global__ void __launch_bounds__(kThreads) QuantizeKernel(const RowsArgs args) {
   DependencyWait();
   const int64_t token = blockIdx.x;
   const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
   const int64_t fours = args.row_bytes / 4;
-  uint32_t largest = 0;
-  const Larger larger;
-#pragma unroll 4
-  for (int64_t four = threadIdx.x; four < fours; four += kThreads) {
-    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
-    largest = larger(largest, larger(larger(MagnitudeBits(v.x), MagnitudeBits(v.y)), larger(MagnitudeBits(v.z), MagnitudeBits(v.w))));
-  }
-  largest = ReduceBlock(largest, kThreads / 32, reinterpret_cast<uint32_t*>(SharedMemory()), larger);
+  const uint32_t largest = LargestOf(args, row);
   const RowQuantizer quantize = QuantizerOf(args.quantization, largest);
   if (threadIdx.x == 0) args.scale[token] = quantize.scale;
 #pragma unroll 4
@@ -120,12 +142,22 @@ const unsigned char* RoundRows(Device& device, const LinearArgs& args, int64_t r
   return rows.to;
 }
 
+const unsigned char* RoundF16Rows(Device& device, const LinearArgs& args, int64_t row_bytes, const float** scale) {
+  RowsArgs rows = RowsOfX(device, args, row_bytes);
+  rows.scale = device.Scratch<float>(args.m);
+  LaunchConfig config = ConfigOf(args);
+  config.shared_bytes = kLargestBytes;
+  device.Launch(config, RoundF16Kernel, rows);
+  *scale = rows.scale;
+  return rows.to;
+}
+
 const unsigned char* QuantizeRows(Device& device, const LinearArgs& args, int64_t row_bytes, const float** scale) {
   RowsArgs rows = RowsOfX(device, args, row_bytes);
   rows.quantization = QuantizationOfActivations(args.input_scale);
   rows.scale = device.Scratch<float>(args.m);
   LaunchConfig config = ConfigOf(args);
-  config.shared_bytes = kThreads / 32 * sizeof(uint32_t);
+  config.shared_bytes = kLargestBytes;
   device.Launch(config, QuantizeKernel, rows);
   *scale = rows.scale;
   return rows.to;

@@ -10,6 +10,9 @@ namespace lanes::cuda {
 // Rounded to bf16, half to even.
 const unsigned char* RoundRows(Device& device, const LinearArgs& args, int64_t row_bytes);
 
+// Scaled and rounded to f16 (row_power.cuh); `*scale` is what takes sums back.
+const unsigned char* RoundF16Rows(Device& device, const LinearArgs& args, int64_t row_bytes, const float** scale);
+
 // Quantized; `*scale` is their scales.
 const unsigned char* QuantizeRows(Device& device, const LinearArgs& args, int64_t row_bytes, const float** scale);
 

@@ -37,7 +37,7 @@ void StoreMatrix(void* shared_row, const uint32_t* r, int matrices, bool transpo
 
 // ---- Products ----------------------------------------------------------------------------------------------------
 
-enum class WgmmaType { kBf16, kS8 };
+enum class WgmmaType { kBf16, kF16, kS8 };
 
 struct WgmmaOperation {
   WgmmaType type;

@@ -124,10 +124,13 @@ struct Descriptor {
   }
 };
 
-void WidenBf16(const unsigned char* from, double* to, int32_t step) {
+using Widen = float (*)(uint16_t);
+
+template <Widen kWiden>
+void Widen16(const unsigned char* from, double* to, int32_t step) {
   uint16_t elements[8];
   memcpy(elements, from, 16);
-  for (int32_t i = 0; i < 8; ++i) to[i * step] = Bf16ToFloat(elements[i]);
+  for (int32_t i = 0; i < 8; ++i) to[i * step] = kWiden(elements[i]);
 }
 
 void WidenS8(const unsigned char* from, int16_t* to) {
@@ -135,21 +138,22 @@ void WidenS8(const unsigned char* from, int16_t* to) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_cvtepi8_epi16(bytes));
 }
 
-void RunBf16(const Product& product, uint32_t first_row) {
+template <Widen kWiden>
+void Run16(const Product& product, uint32_t first_row) {
   const WgmmaOperation& o = product.operation;
   TileA a;
   if (o.a_registers) {
     for (int lane = 0; lane < 32; ++lane) {
       for (int r = 0; r < 4; ++r) {
         const int row = lane / 4 + 8 * (r % 2), k = 2 * (lane % 4) + 8 * (r / 2);
-        a.v[row][k] = Bf16ToFloat(static_cast<uint16_t>(product.a[lane][r]));
-        a.v[row][k + 1] = Bf16ToFloat(static_cast<uint16_t>(product.a[lane][r] >> 16));
+        a.v[row][k] = kWiden(static_cast<uint16_t>(product.a[lane][r]));
+        a.v[row][k + 1] = kWiden(static_cast<uint16_t>(product.a[lane][r] >> 16));
       }
     }
   } else {
     const Descriptor descriptor(o.a);
     for (uint32_t row = 0; row < 16; ++row) {
-      for (uint32_t chunk = 0; chunk < 2; ++chunk) WidenBf16(descriptor.Summed(first_row + row, chunk), &a.v[row][8 * chunk], 1);
+      for (uint32_t chunk = 0; chunk < 2; ++chunk) Widen16<kWiden>(descriptor.Summed(first_row + row, chunk), &a.v[row][8 * chunk], 1);
     }
   }
   const Descriptor descriptor(o.b);
@@ -157,10 +161,10 @@ void RunBf16(const Product& product, uint32_t first_row) {
   for (uint32_t eight = 0; eight < static_cast<uint32_t>(o.columns) / 8; ++eight) {
     TileB b;
     if (o.b_other) {
-      for (uint32_t k = 0; k < 16; ++k) WidenBf16(descriptor.Other(eight, k), b.v[k], 1);
+      for (uint32_t k = 0; k < 16; ++k) Widen16<kWiden>(descriptor.Other(eight, k), b.v[k], 1);
     } else {
       for (uint32_t column = 0; column < 8; ++column) {
-        for (uint32_t chunk = 0; chunk < 2; ++chunk) WidenBf16(descriptor.Summed(8 * eight + column, chunk), &b.v[8 * chunk][column], 8);
+        for (uint32_t chunk = 0; chunk < 2; ++chunk) Widen16<kWiden>(descriptor.Summed(8 * eight + column, chunk), &b.v[8 * chunk][column], 8);
       }
     }
     MultiplyAdd(a, b, d + 8 * eight, o.columns);
@@ -220,7 +224,16 @@ void RunFirst(WarpProducts& products, uint32_t warp) {
   Accumulator& accumulator = *product.accumulator;
   if (!product.operation.accumulate) memset(accumulator.numbers, 0, 4 * 16 * static_cast<size_t>(accumulator.columns));
   const uint32_t first_row = warp % 4 * 16;
-  product.operation.type == WgmmaType::kBf16 ? RunBf16(product, first_row) : RunS8(product, first_row);
+  switch (product.operation.type) {
+    case WgmmaType::kBf16:
+      Run16<Bf16ToFloat>(product, first_row);
+      break;
+    case WgmmaType::kF16:
+      Run16<F16ToFloat>(product, first_row);
+      break;
+    case WgmmaType::kS8:
+      RunS8(product, first_row);
+  }
   --accumulator.under_way;
   products.products.pop_front();
 }

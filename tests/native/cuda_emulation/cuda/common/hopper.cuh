@@ -127,6 +127,16 @@ inline void WgmmaBf16(float (&d)[kRegisters], const uint32_t (&a)[4], uint64_t b
   static_assert(kWgmmaWidth<kRegisters>);
   emulation::IssueProduct({emulation::WgmmaType::kBf16, 2 * kRegisters, true, kB == Major::kOther, accumulate, 0, b}, d, a);
 }
+template <Major kB = Major::kSummed, int kRegisters>
+inline void WgmmaF16(float (&d)[kRegisters], uint64_t a, uint64_t b, bool accumulate) {
+  static_assert(kWgmmaWidth<kRegisters>);
+  emulation::IssueProduct({emulation::WgmmaType::kF16, 2 * kRegisters, false, kB == Major::kOther, accumulate, a, b}, d, nullptr);
+}
+template <Major kB = Major::kSummed, int kRegisters>
+inline void WgmmaF16(float (&d)[kRegisters], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
+  static_assert(kWgmmaWidth<kRegisters>);
+  emulation::IssueProduct({emulation::WgmmaType::kF16, 2 * kRegisters, true, kB == Major::kOther, accumulate, 0, b}, d, a);
+}
 template <int kRegisters>
 inline void WgmmaS8(int32_t (&d)[kRegisters], uint64_t a, uint64_t b, bool accumulate) {
   static_assert(kWgmmaWidth<kRegisters>);
