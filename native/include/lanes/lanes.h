@@ -468,7 +468,11 @@ LANES_API int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page);
 /* Writes keys and values of `tokens` tokens to their slots. A slot is page * LANES_PAGE_TOKENS + offset, or -1: not kept.
    BF16 pages round half to even. S8 pages quantize each head's row x: scale = max |x| / 127 and
    element = clamp(round(x / scale), -127, 127), rounding half to even, in float32; a scale of 0 gives elements 0. A row that
-   holds NaN or infinity gets the scale NaN, so that whoever sees it gets NaN. */
+   holds NaN or infinity gets the scale NaN, so that whoever sees it gets NaN.
+
+   With `half` the keys are rotated on their way into the pages, and q, when given, in place: as lanes_rope does both, bit for bit.
+   k stays as it is. A token that is not kept has its queries rotated all the same. q shares no memory with k, v, cos and sin; all
+   may be columns of one matrix. */
 typedef struct lanes_kv_write_params {
   uint64_t size;
   lanes_kv_pool* pool;
@@ -482,6 +486,16 @@ typedef struct lanes_kv_write_params {
   const float* v; /* [tokens, kv_heads * head_dim] */
   uint64_t v_len;
   int64_t v_stride;
+  int32_t pairing;  /* lanes_rope_pairing, with half */
+  int32_t q_heads;  /* with q, whose heads have the pool's head_dim; else 0 */
+  int64_t half;     /* 2 * half <= head_dim; 0: nothing is rotated, and the fields below are NULL */
+  const float* cos; /* [tokens, half] */
+  uint64_t cos_len;
+  const float* sin; /* [tokens, half] */
+  uint64_t sin_len;
+  float* q; /* [tokens, q_heads * head_dim], or NULL */
+  uint64_t q_len;
+  int64_t q_stride;
 } lanes_kv_write_params;
 
 LANES_API int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_params* params);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "abi/check.h"
@@ -41,6 +42,36 @@ void CheckSlots(const lanes_kv_write_params& p) {
   for (size_t i = 1; i < runs.size(); ++i) {
     if (runs[i].begin < runs[i - 1].end) ThrowInvalid("slots holds %lld twice", static_cast<long long>(runs[i].begin));
   }
+}
+
+// What turns keys and queries: two inputs, and the queries, an output.
+struct Rotation {
+  Region cos, sin, q;
+};
+
+Rotation CheckRotation(const lanes_kv_write_params& p, int64_t width) {
+  CheckRange(p.half, 0, p.pool->head_dim / 2, "half");
+  CheckRange(p.q_heads, p.q == nullptr ? 0 : 1, p.q == nullptr ? 0 : INT32_MAX, "q_heads");
+  if (p.half == 0) {
+    for (const auto& [data, name] : {std::pair<const void*, const char*>{p.cos, "cos"}, {p.sin, "sin"}, {p.q, "q"}}) {
+      if (data != nullptr) ThrowInvalid("%s is given, but half is 0: expected 1 to %d", name, p.pool->head_dim / 2);
+    }
+    return {};
+  }
+  CheckRange(p.pairing, LANES_ROPE_HALF, LANES_ROPE_INTERLEAVED, "pairing");
+  const int64_t angles = CheckedMul(p.tokens, p.half, "cos");
+  CheckArray(p.cos, p.cos_len, angles, "cos");
+  CheckArray(p.sin, p.sin_len, angles, "sin");
+  Rotation rotation = {RegionOf(p.cos, angles, "cos"), RegionOf(p.sin, angles, "sin"), {}};
+  if (p.q == nullptr) return rotation;
+  const int64_t q_width = CheckedMul(p.q_heads, p.pool->head_dim, "q");
+  CheckMatrix(p.q, p.q_len, p.tokens, q_width, p.q_stride, "q");
+  rotation.q = RegionOf(p.q, p.tokens, q_width, p.q_stride, "q");
+  for (const Region& input : {RegionOf(p.k, p.tokens, width, p.k_stride, "k"), RegionOf(p.v, p.tokens, width, p.v_stride, "v"),
+                              rotation.cos, rotation.sin, RegionOf(p.slots, p.tokens, "slots")}) {
+    CheckDisjoint(rotation.q, input);
+  }
+  return rotation;
 }
 
 }  // namespace
@@ -92,9 +123,11 @@ int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_params* para
     CheckMatrix(p.k, p.k_len, p.tokens, width, p.k_stride, "k");
     CheckMatrix(p.v, p.v_len, p.tokens, width, p.v_stride, "v");
     CheckSlots(p);
+    const Rotation rotation = CheckRotation(p, width);
     if (p.tokens == 0) return;
     CheckSameDevice(*pinned, pool->device, "pool");
-    CheckReachable(*pinned, {RegionOf(p.k, p.tokens, width, p.k_stride, "k"), RegionOf(p.v, p.tokens, width, p.v_stride, "v")});
+    CheckReachable(*pinned, {RegionOf(p.k, p.tokens, width, p.k_stride, "k"), RegionOf(p.v, p.tokens, width, p.v_stride, "v"), rotation.cos,
+                             rotation.sin, rotation.q});
     Turn turn(*pinned, OpId::kv_write);
     turn.kernels().kv_write->run(turn.context(), p);
     turn.End();

@@ -110,6 +110,18 @@ inline float QuantizeRow(const Quantization& how, const float* x, int64_t n, int
   return scale;
 }
 
+// A head of lanes_rope; y may be x.
+inline void RotateHead(int32_t pairing, int64_t head_dim, int64_t half, const float* cos, const float* sin, const float* x, float* y) {
+  for (int64_t i = 0; i < half; ++i) {
+    const int64_t first = pairing == LANES_ROPE_HALF ? i : 2 * i;
+    const int64_t second = pairing == LANES_ROPE_HALF ? i + half : 2 * i + 1;
+    const float a = x[first], b = x[second];
+    y[first] = a * cos[i] - b * sin[i];
+    y[second] = b * cos[i] + a * sin[i];
+  }
+  for (int64_t i = 2 * half; i < head_dim; ++i) y[i] = x[i];
+}
+
 inline double Activate(int32_t activation, double x) {
   switch (activation) {
     case LANES_ACTIVATION_SILU:

@@ -63,6 +63,12 @@ int64_t WeightContents::Index(int64_t row, int64_t col) const {
   return copy_.empty() ? lanes::reference::WeightIndex(view_, row, col) : row * view_.padded_cols + col;
 }
 
+std::vector<char> PoolContents(const lanes_kv_pool* pool) {
+  const int64_t bytes = static_cast<int64_t>(pool->layers) * pool->pages * pool->kv_heads * pool->block_bytes;
+  if (pool->device != nullptr) return Download(pool->data, bytes);
+  return std::vector<char>(pool->data, pool->data + bytes);
+}
+
 #if defined(LANES_TEST_CUDA)
 
 const lanes_runtime* DeviceRuntime() {

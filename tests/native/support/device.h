@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "lanes/lanes.h"
+#include "ops/kv_pool.h"
 #include "ops/weight_storage.h"
 
 namespace lanes_test {
@@ -46,6 +47,9 @@ class WeightContents {
   int64_t bytes_;
   std::vector<char> copy_;
 };
+
+// All pages of a pool, byte by byte, in host memory.
+std::vector<char> PoolContents(const lanes_kv_pool* pool);
 
 }  // namespace lanes_test
 

@@ -1,6 +1,8 @@
 // Keys and values into pages. Values are rows, and copied as such. Keys are columns of a page: the tokens of a run (neighbours
 // in the batch and in the page) are written side by side, so that each stretch of a page's row is touched once. That is
-// bound by stores, not by arithmetic: shuffles in registers would save nothing. Include after the SIMD layer.
+// bound by stores, not by arithmetic: shuffles in registers would save nothing. Keys that are rotated go through a buffer, a head of a
+// run at a time. Include after the SIMD layer.
+#include "cpu/rope/rotate-inl.h"
 #include "ops/kv_write.h"
 
 namespace lanes {
@@ -139,10 +141,22 @@ void WriteRunS8(const KvRows& rows) {
 }
 
 void WriteRun(const lanes_kv_write_params& p, const KvRun& run) {
+  const HeadRotation rotation = {p.pairing, p.pool->head_dim, p.half};
+  // Rows lie close together: a power of two between them would have them share few sets of the first-level cache.
+  alignas(64) float rotated[kMaxRun * LANES_MAX_HEAD_DIM];
   for (int32_t head = 0; head < p.pool->kv_heads; ++head) {
     const int64_t column = head * static_cast<int64_t>(p.pool->head_dim);
-    const KvRows rows = {*p.pool, run, p.k + run.t * p.k_stride + column, p.v + run.t * p.v_stride + column, p.k_stride, p.v_stride,
-                         KvBlock(p.pool, p.layer, run.page, head)};
+    const float* k = p.k + run.t * p.k_stride + column;
+    int64_t k_stride = p.k_stride;
+    if (p.half > 0) {
+      for (int64_t i = 0; i < run.count; ++i) {
+        const int64_t angles = (run.t + i) * p.half;
+        RotateHeads(rotation, p.cos + angles, p.sin + angles, 1, k + i * k_stride, rotated + i * rotation.head_dim);
+      }
+      k = rotated;
+      k_stride = rotation.head_dim;
+    }
+    const KvRows rows = {*p.pool, run, k, p.v + run.t * p.v_stride + column, k_stride, p.v_stride, KvBlock(p.pool, p.layer, run.page, head)};
     switch (p.pool->dtype) {
       case LANES_F32:
         WriteRunF32(rows);
@@ -157,8 +171,24 @@ void WriteRun(const lanes_kv_write_params& p, const KvRun& run) {
   }
 }
 
+void RotateQueries(const lanes_kv_write_params& p, int64_t begin, int64_t end) {
+  const HeadRotation rotation = {p.pairing, p.pool->head_dim, p.half};
+  for (int64_t t = begin; t < end; ++t) {
+    float* const q = p.q + t * p.q_stride;
+    RotateHeads(rotation, p.cos + t * p.half, p.sin + t * p.half, p.q_heads, q, q);
+  }
+}
+
+// Tokens of a piece: whole runs, but fewer where the queries of a few tokens are worth sharing out.
+int64_t KvGrain(const OpContext& context, const lanes_kv_write_params& p) {
+  if (p.q == nullptr || p.tokens >= kMaxRun * Workers(context)) return kMaxRun;
+  const int64_t tokens = 4096 / (static_cast<int64_t>(p.q_heads) * p.pool->head_dim);
+  return tokens < 1 ? 1 : tokens < kMaxRun ? tokens : kMaxRun;
+}
+
 void KvWriteRun(OpContext& context, const lanes_kv_write_params& p) {
-  ParallelFor(context, p.tokens, kMaxRun, [&p](int64_t begin, int64_t end, int) {
+  ParallelFor(context, p.tokens, KvGrain(context, p), [&p](int64_t begin, int64_t end, int) {
+    if (p.q != nullptr) RotateQueries(p, begin, end);
     for (int64_t t = begin; t < end;) {
       const int64_t slot = p.slots[t];
       KvRun run = {t, 1, slot / LANES_PAGE_TOKENS, slot % LANES_PAGE_TOKENS};

@@ -48,12 +48,25 @@ void WriteToken(const lanes_kv_pool* pool, unsigned char* block, int64_t j, cons
 void KvWrite(OpContext& context, const lanes_kv_write_params& p) {
   const lanes_kv_pool* pool = p.pool;
   ParallelFor(context, p.tokens, 16, [&p, pool](int64_t begin, int64_t end, int) {
+    const auto rotate = [&p, pool](int64_t t, const float* x, float* y) {
+      RotateHead(p.pairing, pool->head_dim, p.half, p.cos + t * p.half, p.sin + t * p.half, x, y);
+    };
     for (int64_t t = begin; t < end; ++t) {
+      for (int32_t h = 0; h < p.q_heads; ++h) {
+        float* q = p.q + t * p.q_stride + static_cast<int64_t>(h) * pool->head_dim;
+        rotate(t, q, q);
+      }
       if (p.slots[t] < 0) continue;
       const int64_t page = p.slots[t] / LANES_PAGE_TOKENS, j = p.slots[t] % LANES_PAGE_TOKENS;
       for (int32_t h = 0; h < pool->kv_heads; ++h) {
         const int64_t column = static_cast<int64_t>(h) * pool->head_dim;
-        WriteToken(pool, KvBlock(pool, p.layer, page, h), j, p.k + t * p.k_stride + column, p.v + t * p.v_stride + column);
+        const float* k = p.k + t * p.k_stride + column;
+        float rotated[LANES_MAX_HEAD_DIM];
+        if (p.half > 0) {
+          rotate(t, k, rotated);
+          k = rotated;
+        }
+        WriteToken(pool, KvBlock(pool, p.layer, page, h), j, k, p.v + t * p.v_stride + column);
       }
     }
   });

@@ -1,87 +1,19 @@
 // Rotation of query and key heads. Include after the SIMD layer.
+#include "cpu/rope/rotate-inl.h"
 #include "ops/rope.h"
 
 namespace lanes {
 namespace LANES_ISA {
 namespace {
 
-// Pairs (i, i + half).
-void RotateHalves(const float* x, float* y, const float* cos, const float* sin, int64_t half) {
-  for (int64_t i = 0; i < half; i += kLanes) {
-    const int64_t left = half - i;
-    if (left >= kLanes) {
-      const F32 a = Load(x + i), b = Load(x + half + i), c = Load(cos + i), s = Load(sin + i);
-      Store(y + i, Fnma(b, s, Mul(a, c)));
-      Store(y + half + i, Fma(a, s, Mul(b, c)));
-    } else {
-      const F32 a = LoadN(x + i, left), b = LoadN(x + half + i, left), c = LoadN(cos + i, left), s = LoadN(sin + i, left);
-      StoreN(y + i, Fnma(b, s, Mul(a, c)), left);
-      StoreN(y + half + i, Fma(a, s, Mul(b, c)), left);
-    }
-  }
-}
-
-// Pairs (2 i, 2 i + 1), with cosines and sines spread to both places, the sine of the first one negated.
-void RotateNeighbours(const float* x, float* y, const float* cos, const float* sin, int64_t dims) {
-  for (int64_t i = 0; i < dims; i += kLanes) {
-    const int64_t left = dims - i;
-    if (left >= kLanes) {
-      const F32 a = Load(x + i);
-      Store(y + i, Fma(SwapNeighbours(a), Load(sin + i), Mul(a, Load(cos + i))));
-    } else {
-      const F32 a = LoadN(x + i, left);
-      StoreN(y + i, Fma(SwapNeighbours(a), LoadN(sin + i, left), Mul(a, LoadN(cos + i, left))), left);
-    }
-  }
-}
-
-void CopyFloats(const float* x, float* y, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes) {
-    if (count - i >= kLanes) {
-      Store(y + i, Load(x + i));
-    } else {
-      StoreN(y + i, LoadN(x + i, count - i), count - i);
-    }
-  }
-}
-
-constexpr int64_t kSpreadPairs = 256;
-
-void RotateToken(const lanes_rope_params& p, int64_t t) {
-  const float* cos = p.cos + t * p.half;
-  const float* sin = p.sin + t * p.half;
-  const float* x = p.x + t * p.x_stride;
-  float* y = p.y + t * p.y_stride;
-  if (p.pairing == LANES_ROPE_HALF) {
-    for (int64_t h = 0; h < p.heads; ++h) RotateHalves(x + h * p.head_dim, y + h * p.head_dim, cos, sin, p.half);
-  } else {
-    for (int64_t first = 0; first < p.half; first += kSpreadPairs) {
-      const int64_t pairs = p.half - first < kSpreadPairs ? p.half - first : kSpreadPairs;
-      float spread_cos[2 * kSpreadPairs], spread_sin[2 * kSpreadPairs];
-      for (int64_t i = 0; i < pairs; ++i) {
-        spread_cos[2 * i] = spread_cos[2 * i + 1] = cos[first + i];
-        spread_sin[2 * i] = -sin[first + i];
-        spread_sin[2 * i + 1] = sin[first + i];
-      }
-      for (int64_t h = 0; h < p.heads; ++h) {
-        const int64_t at = h * p.head_dim + 2 * first;
-        RotateNeighbours(x + at, y + at, spread_cos, spread_sin, 2 * pairs);
-      }
-    }
-  }
-  const int64_t rest = p.head_dim - 2 * p.half;
-  if (x == y || rest == 0) return;
-  for (int64_t h = 0; h < p.heads; ++h) {
-    const int64_t at = h * p.head_dim + 2 * p.half;
-    CopyFloats(x + at, y + at, rest);
-  }
-}
-
 void RopeRun(OpContext& context, const lanes_rope_params& p) {
   const int64_t width = static_cast<int64_t>(p.heads) * p.head_dim;
   const int64_t grain = width >= 4096 ? 1 : 4096 / width;
   ParallelFor(context, p.tokens, grain, [&p](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) RotateToken(p, t);
+    const HeadRotation rotation = {p.pairing, p.head_dim, p.half};
+    for (int64_t t = begin; t < end; ++t) {
+      RotateHeads(rotation, p.cos + t * p.half, p.sin + t * p.half, p.heads, p.x + t * p.x_stride, p.y + t * p.y_stride);
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include "cuda/common/device.h"
 #include "cuda/common/ptx.cuh"
 #include "cuda/common/rows.cuh"
+#include "cuda/rope/rotate.cuh"
 
 namespace lanes::cuda {
 namespace {
@@ -21,13 +22,7 @@ struct RopeArgs {
   uint32_t rotations;
 };
 
-// As on the CPU: a rounded product and a fused multiply-add.
-__device__ __forceinline__ void Rotate(float a, float b, float c, float s, float* first, float* second) {
-  *first = fmaf(-b, s, a * c);
-  *second = fmaf(a, s, b * c);
-}
-
-// A unit is one pair or one copied dimension; kVector: four aligned dimensions, or four pairs (i, i + half).
+// Units that rotate (RotateUnit), then units that copy one dimension; kVector: four of them.
 template <bool kHalves, bool kVector>
 __global__ void __launch_bounds__(256, 1) RopeUnits(const RopeArgs args) {
   DependencyWait();
@@ -48,27 +43,8 @@ __global__ void __launch_bounds__(256, 1) RopeUnits(const RopeArgs args) {
         } else {
           y[i] = x[i];
         }
-      } else if (kHalves && kVector) {
-        const uint32_t i = unit * 4;
-        const float4 a = *reinterpret_cast<const float4*>(x + i), b = *reinterpret_cast<const float4*>(x + half + i);
-        const float4 c = *reinterpret_cast<const float4*>(cos + i), s = *reinterpret_cast<const float4*>(sin + i);
-        float4 first, second;
-        Rotate(a.x, b.x, c.x, s.x, &first.x, &second.x);
-        Rotate(a.y, b.y, c.y, s.y, &first.y, &second.y);
-        Rotate(a.z, b.z, c.z, s.z, &first.z, &second.z);
-        Rotate(a.w, b.w, c.w, s.w, &first.w, &second.w);
-        *reinterpret_cast<float4*>(y + i) = first;
-        *reinterpret_cast<float4*>(y + half + i) = second;
-      } else if (kVector) {
-        const float4 v = *reinterpret_cast<const float4*>(x + unit * 4);
-        const float2 c = *reinterpret_cast<const float2*>(cos + unit * 2), s = *reinterpret_cast<const float2*>(sin + unit * 2);
-        float4 out;
-        Rotate(v.x, v.y, c.x, s.x, &out.x, &out.y);
-        Rotate(v.z, v.w, c.y, s.y, &out.z, &out.w);
-        *reinterpret_cast<float4*>(y + unit * 4) = out;
       } else {
-        const uint32_t i = kHalves ? unit : 2 * unit, j = kHalves ? unit + half : 2 * unit + 1;
-        Rotate(x[i], x[j], cos[unit], sin[unit], y + i, y + j);
+        RotateUnit<kHalves, kVector>(x, y, cos, sin, half, unit);
       }
     }
   }
@@ -76,8 +52,8 @@ __global__ void __launch_bounds__(256, 1) RopeUnits(const RopeArgs args) {
 
 void Run(OpContext& context, const lanes_rope_params& p) {
   const bool halves = p.pairing == LANES_ROPE_HALF;
-  const bool vector = p.head_dim % 4 == 0 && p.half % (halves ? 4 : 2) == 0 && InFours(p.x, p.tokens, p.head_dim, p.x_stride) &&
-                      InFours(p.y, p.tokens, p.head_dim, p.y_stride) && InFours(p.cos, 1, 0, 0) && InFours(p.sin, 1, 0, 0);
+  const bool vector = RotatesInFours(p.head_dim, p.half, halves, p.cos, p.sin) && InFours(p.x, p.tokens, p.head_dim, p.x_stride) &&
+                      InFours(p.y, p.tokens, p.head_dim, p.y_stride);
   RopeArgs args = {};
   args.tokens = p.tokens;
   args.x = p.x;
@@ -89,7 +65,7 @@ void Run(OpContext& context, const lanes_rope_params& p) {
   args.heads = static_cast<uint32_t>(p.heads);
   args.head_dim = static_cast<uint32_t>(p.head_dim);
   args.half = static_cast<uint32_t>(p.half);
-  args.rotations = args.half / (!vector ? 1 : halves ? 4 : 2);
+  args.rotations = RotationUnits(args.half, halves, vector);
   // What is not rotated stays where it is.
   const uint32_t copied = p.x == p.y ? 0 : args.head_dim - 2 * args.half;
   args.units = args.rotations + copied / (vector ? 4 : 1);
