@@ -208,9 +208,27 @@ class OpArgumentsTest {
       f.illegal(() -> f.b.kvWrite(new Op.KvWrite(f.pages, 0, new long[] {5, 3}, k, v)), "k is [3, 4]");
       f.illegal(() -> f.b.kvWrite(new Op.KvWrite(f.pages, 0, slots, f.x, v)), "k is [3, 8]");
       f.illegal(() -> f.b.kvWrite(new Op.KvWrite(f.pages, 0, slots, k, f.x)), "v is [3, 8]");
+      RopePairing half = RopePairing.HALF;
+      f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.table2, f.x)));
+      f.b.kvWrite(rotated(f, new Op.Rotation(RopePairing.INTERLEAVED, f.table, f.table, null)));
+      f.missing(() -> f.b.kvWrite(rotated(f, new Op.Rotation(null, f.table, f.table2, f.x))), "pairing");
+      f.missing(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, null, f.table2, f.x))), "cos");
+      f.missing(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, null, f.x))), "sin");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, k, k, f.x))), "4 rotated pairs", "4 dimensions");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table.rows(0, 2), f.table2, f.x))), "cos is [2, 2]", "[3, 2]");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.table2.columns(0, 1), f.x))), "sin is [3, 1]");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.x.columns(0, 2), f.y))), "sin", "stride 8");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.table2, f.narrow))), "q is [3, 7]", "heads of 4");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.table2, f.tall))), "q is [4, 8]", "[3, 8]");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.table2, f.wide.columns(3, 4)))), "q and k overlap");
+      f.illegal(() -> f.b.kvWrite(rotated(f, new Op.Rotation(half, f.table, f.table2, f.wide.columns(7, 4)))), "q and v overlap");
       f.illegal(() -> f.pages.poison(2), "page 2", "0 to 1");
       f.illegal(() -> f.pages.poison(-1), "page -1");
     });
+  }
+
+  private static Op.KvWrite rotated(Fixture f, Op.Rotation rotation) {
+    return new Op.KvWrite(f.pages, 1, new long[] {127, -1, 0}, f.wide.columns(0, 4), f.wide.columns(4, 4), rotation);
   }
 
   @ParameterizedTest

@@ -67,10 +67,26 @@ public sealed interface Op {
    * Stores keys and values in pages.
    *
    * @param slots [tokens]: {@code page * KvPages.PAGE_TOKENS + offset}, or -1 for a token that is not kept
-   * @param k [tokens, kvHeads * headDim]
+   * @param k [tokens, kvHeads * headDim], not changed
    * @param v [tokens, kvHeads * headDim]
+   * @param rotation how keys are rotated before they are stored, or null
    */
-  record KvWrite(KvPages pages, int layer, long[] slots, Tensor k, Tensor v) implements Op {}
+  record KvWrite(KvPages pages, int layer, long[] slots, Tensor k, Tensor v, Rotation rotation) implements Op {
+    /** Of keys as they are. */
+    public KvWrite(KvPages pages, int layer, long[] slots, Tensor k, Tensor v) {
+      this(pages, layer, slots, k, v, null);
+    }
+  }
+
+  /**
+   * Rotates the first {@code 2 * cos.columns} dimensions of each key that {@link KvWrite} stores, and of each query in place; the same
+   * numbers as {@link Rope} gives.
+   *
+   * @param cos [tokens, pairs], contiguous
+   * @param sin like cos
+   * @param q [tokens, heads * headDim], of all tokens, kept or not; or null. Shares no memory with the other tensors
+   */
+  record Rotation(RopePairing pairing, Tensor cos, Tensor sin, Tensor q) {}
 
   /**
    * Fused masked attention of a ragged batch over paged keys and values.

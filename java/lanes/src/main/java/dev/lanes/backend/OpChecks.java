@@ -259,6 +259,9 @@ public final class OpChecks {
     int columns = width("kvWrite", spec.kvHeads(), spec.headDim());
     shaped("kvWrite", "k", op.k(), slots.length, columns);
     shaped("kvWrite", "v", op.v(), slots.length, columns);
+    if (op.rotation() != null) {
+      check(op.rotation(), slots.length, spec.headDim());
+    }
     long end = (long) spec.pages() * KvPages.PAGE_TOKENS;
     boolean ascending = true;
     long last = -1;
@@ -273,6 +276,23 @@ public final class OpChecks {
     }
     if (!ascending) {
       distinct(slots.clone());
+    }
+  }
+
+  private static void check(Op.Rotation rotation, int tokens, int headDim) {
+    Objects.requireNonNull(rotation.pairing(), "kvWrite: pairing");
+    Tensor cos = Objects.requireNonNull(rotation.cos(), "kvWrite: cos");
+    if (!(2L * cos.columns() <= headDim)) {
+      throw invalid("kvWrite: %d rotated pairs: a head has %d dimensions", cos.columns(), headDim);
+    }
+    table("kvWrite", "cos", cos, tokens, cos.columns());
+    table("kvWrite", "sin", rotation.sin(), tokens, cos.columns());
+    Tensor q = rotation.q();
+    if (q != null) {
+      if (q.columns() == 0 || q.columns() % headDim != 0) {
+        throw invalid("kvWrite: q is %s: expected heads of %d dimensions", shape(q), headDim);
+      }
+      shaped("kvWrite", "q", q, tokens, q.columns());
     }
   }
 

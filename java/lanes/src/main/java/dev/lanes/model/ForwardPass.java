@@ -28,7 +28,7 @@ final class ForwardPass {
   private final ExpertRouting routing;
 
   /** What a step carries from op to op. */
-  private record Step(StepBatch batch, Scratch.Views at, Scratch.SinkViews sink, LayerWindows windows) {}
+  private record Step(StepBatch batch, Scratch.Views at, Scratch.SinkViews sink, Op.Rotation rotation, LayerWindows windows) {}
 
   /** What goes into a linear layer: one of the two. */
   private record Input(Tensor x, QuantizedTensor quantized) {
@@ -58,8 +58,9 @@ final class ForwardPass {
     int tokens = batch.tokens().length;
     scratch.reserve(tokens, batch.logitRows().length);
     routing.resize(tokens);
-    Step step = new Step(batch, scratch.views(tokens), batch.sinkPositions() == null ? null : scratch.sinkViews(tokens),
-        new LayerWindows(batch.ragged()));
+    Scratch.Views at = scratch.views(tokens);
+    Step step = new Step(batch, at, batch.sinkPositions() == null ? null : scratch.sinkViews(tokens),
+        shape.rotaryHalf() == 0 ? null : new Op.Rotation(RopePairing.HALF, at.cos(), at.sin(), at.q()), new LayerWindows(batch.ragged()));
     List<float[]> layers = new ArrayList<>();
     embed(step);
     rotations(step);
@@ -109,12 +110,9 @@ final class ForwardPass {
     Tensor sinkQueries = null;
     if (step.sink != null) {
       sinkQueries = step.sink.q();
-      rope(shape.heads(), step.sink.cos(), step.sink.sin(), at.q(), sinkQueries);
+      backend.rope(new Op.Rope(RopePairing.HALF, shape.heads(), shape.headDim(), step.sink.cos(), step.sink.sin(), at.q(), sinkQueries));
     }
-    if (shape.rotaryHalf() > 0) {
-      rope(shape.heads() + shape.kvHeads(), at.cos(), at.sin(), at.rotated(), at.rotated());
-    }
-    backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v()));
+    backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v(), step.rotation));
     backend.attention(new Op.Attention(batch.pages(), index, shape.heads(), shape.causal(), shape.scales()[index], at.q(), sinkQueries,
         step.windows.of(shape.windows()[index]), computeFor(batch.pages()), at.attention()));
     linear(layer.attentionOutput(), Input.of(at.attention()), x, Activation.NONE, x);
@@ -265,10 +263,6 @@ final class ForwardPass {
 
   private void norm(Norm<Tensor> norm, Tensor x, Tensor y) {
     backend.norm(new Op.Norm(shape.norm(), shape.epsilon(), x, null, norm.weight(), norm.bias(), null, y));
-  }
-
-  private void rope(int heads, Tensor cos, Tensor sin, Tensor x, Tensor y) {
-    backend.rope(new Op.Rope(RopePairing.HALF, heads, shape.headDim(), cos, sin, x, y));
   }
 
   /** The batch's windows narrowed by those of the layers; most models have one window for all layers. */

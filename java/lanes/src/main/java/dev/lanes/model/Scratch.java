@@ -97,7 +97,6 @@ final class Scratch implements AutoCloseable {
    * @param normed [tokens, hidden]
    * @param normedInt8 like normed, or null
    * @param qkv [tokens, (heads + 2 * kvHeads) * headDim]
-   * @param rotated the queries and keys in it
    * @param q the queries in it
    * @param k the keys in it
    * @param v the values in it
@@ -108,7 +107,7 @@ final class Scratch implements AutoCloseable {
    * @param experts the rows of all experts, one expert's behind the other's, [tokens * expertsPerToken, hidden]; or null
    * @param inner inside the feed-forward network, [tokens, innerWidth], or of all experts [tokens * expertsPerToken, innerWidth]
    */
-  record Views(Tensor stream, Tensor normed, QuantizedTensor normedInt8, Tensor qkv, Tensor rotated, Tensor q, Tensor k, Tensor v, Tensor attention, Tensor cos,
+  record Views(Tensor stream, Tensor normed, QuantizedTensor normedInt8, Tensor qkv, Tensor q, Tensor k, Tensor v, Tensor attention, Tensor cos,
       Tensor sin, Tensor router, Tensor experts, InnerViews inner) {}
 
   /**
@@ -203,7 +202,6 @@ final class Scratch implements AutoCloseable {
     int queries = shape.queryWidth();
     int keys = shape.keyWidth();
     return new Views(part(Buffer.STREAM, tokens), part(Buffer.NORMED, tokens), normedInt8 == null ? null : normedInt8.rows(0, tokens), qkv,
-        qkv.columns(0, queries + keys),
         qkv.columns(0, queries), qkv.columns(queries, keys), qkv.columns(queries + keys, keys), part(Buffer.ATTENTION, tokens),
         part(Buffer.COS, tokens), part(Buffer.SIN, tokens), part(Buffer.ROUTER, tokens), part(Buffer.EXPERTS, tokens),
         inner(0, shape.innerRows(tokens)));

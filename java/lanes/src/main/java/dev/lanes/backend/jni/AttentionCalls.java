@@ -27,6 +27,12 @@ final class AttentionCalls {
     final Struct<KvWriteParams>.Array slots;
     final Struct<KvWriteParams>.Matrix k;
     final Struct<KvWriteParams>.Matrix v;
+    final int pairing;
+    final int queryHeads;
+    final int half;
+    final Struct<KvWriteParams>.Array cos;
+    final Struct<KvWriteParams>.Array sin;
+    final Struct<KvWriteParams>.Matrix q;
 
     Write(Calls.Arena arena) {
       struct = arena.struct(KvWriteParams.class, KvWriteParams::new);
@@ -36,6 +42,30 @@ final class AttentionCalls {
       slots = struct.array("slots");
       k = struct.matrix("k");
       v = struct.matrix("v");
+      pairing = struct.offset("pairing");
+      queryHeads = struct.offset("q_heads");
+      half = struct.offset("half");
+      cos = struct.array("cos");
+      sin = struct.array("sin");
+      q = struct.matrix("q");
+    }
+
+    void set(Op.Rotation rotation, int headDim) {
+      NativeTensor queries = (NativeTensor) rotation.q();
+      struct.setInt(pairing, Calls.pairing(rotation.pairing()));
+      struct.setInt(queryHeads, queries == null ? 0 : queries.columns() / headDim);
+      struct.setLong(half, rotation.cos().columns());
+      cos.set((NativeTensor) rotation.cos());
+      sin.set((NativeTensor) rotation.sin());
+      q.set(queries);
+    }
+
+    void setNoRotation() {
+      struct.setInt(queryHeads, 0);
+      struct.setLong(half, 0);
+      cos.set(null);
+      sin.set(null);
+      q.set(null);
     }
   }
 
@@ -48,6 +78,11 @@ final class AttentionCalls {
     write.slots.set(staging.put(slots), slots.length);
     write.k.set((NativeTensor) op.k());
     write.v.set((NativeTensor) op.v());
+    if (op.rotation() != null) {
+      write.set(op.rotation(), op.pages().spec().headDim());
+    } else {
+      write.setNoRotation();
+    }
     queue.add(lanes.LANES_CALL_KV_WRITE, write.struct);
   }
 

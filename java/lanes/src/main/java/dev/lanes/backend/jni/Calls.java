@@ -95,6 +95,10 @@ final class Calls {
     }
   }
 
+  static int pairing(RopePairing pairing) {
+    return pairing == RopePairing.HALF ? lanes.LANES_ROPE_HALF : lanes.LANES_ROPE_INTERLEAVED;
+  }
+
   static int dtype(DType dtype) {
     return switch (dtype) {
       case F32 -> lanes.LANES_F32;
@@ -389,7 +393,7 @@ final class Calls {
   }
 
   void rope(Op.Rope op) {
-    rope.struct.setInt(rope.pairing, op.pairing() == RopePairing.HALF ? lanes.LANES_ROPE_HALF : lanes.LANES_ROPE_INTERLEAVED);
+    rope.struct.setInt(rope.pairing, pairing(op.pairing()));
     rope.struct.setInt(rope.heads, op.heads());
     rope.struct.setInt(rope.headDim, op.headDim());
     rope.struct.setLong(rope.tokens, op.x().rows());

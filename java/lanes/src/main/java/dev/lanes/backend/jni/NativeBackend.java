@@ -424,6 +424,11 @@ public final class NativeBackend implements Backend {
     own(op.pages());
     own(op.k());
     own(op.v());
+    if (op.rotation() != null) {
+      own(op.rotation().cos());
+      own(op.rotation().sin());
+      own(op.rotation().q());
+    }
     OpChecks.check(op);
     lock();
     try {

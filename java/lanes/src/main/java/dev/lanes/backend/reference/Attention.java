@@ -17,15 +17,30 @@ final class Attention {
     ReferenceTensor k = (ReferenceTensor) op.k();
     ReferenceTensor v = (ReferenceTensor) op.v();
     int headDim = pages.spec().headDim();
+    Op.Rotation asked = op.rotation();
+    Rows.HeadRotation rotation = asked == null ? null
+        : new Rows.HeadRotation(asked.pairing(), headDim, (ReferenceTensor) asked.cos(), (ReferenceTensor) asked.sin());
+    float[] rotated = new float[headDim];
     for (int t = 0; t < op.slots().length; t++) {
       long slot = op.slots()[t];
+      if (rotation != null && asked.q() instanceof ReferenceTensor q) {
+        for (int at = q.row(t); at < q.row(t) + q.columns(); at += headDim) {
+          rotation.apply(t, q.data(), at, q.data(), at);
+        }
+      }
       if (slot < 0) {
         continue;
       }
       Object page = pages.page(data, op.layer(), (int) (slot / KvPages.PAGE_TOKENS));
       int offset = (int) (slot % KvPages.PAGE_TOKENS);
       for (int h = 0; h < pages.spec().kvHeads(); h++) {
-        pages.store(page, pages.index(false, h, offset), k.data(), k.row(t) + h * headDim);
+        int key = k.row(t) + h * headDim;
+        if (rotation == null) {
+          pages.store(page, pages.index(false, h, offset), k.data(), key);
+        } else {
+          rotation.apply(t, k.data(), key, rotated, 0);
+          pages.store(page, pages.index(false, h, offset), rotated, 0);
+        }
         pages.store(page, pages.index(true, h, offset), v.data(), v.row(t) + h * headDim);
       }
     }

@@ -221,7 +221,18 @@ public final class ReferenceBackend implements Backend {
     synchronized (live) {
       begin(op.k(), op.v());
       own(op.pages());
+      Op.Rotation rotation = op.rotation();
+      if (rotation != null) {
+        begin(rotation.cos(), rotation.sin(), rotation.q());
+      }
       OpChecks.check(op);
+      if (rotation != null) {
+        ReferenceTensor q = cast(rotation.q());
+        Aliasing.disjoint("kvWrite", "q", q, "k", cast(op.k()));
+        Aliasing.disjoint("kvWrite", "q", q, "v", cast(op.v()));
+        Aliasing.disjoint("kvWrite", "q", q, "cos", cast(rotation.cos()));
+        Aliasing.disjoint("kvWrite", "q", q, "sin", cast(rotation.sin()));
+      }
       Attention.write(op);
     }
   }

@@ -129,24 +129,31 @@ final class Rows {
     ReferenceTensor y = (ReferenceTensor) op.y();
     ReferenceTensor cos = (ReferenceTensor) op.cos();
     ReferenceTensor sin = (ReferenceTensor) op.sin();
-    int half = cos.columns();
-    boolean halves = op.pairing() == RopePairing.HALF;
+    HeadRotation rotation = new HeadRotation(op.pairing(), op.headDim(), cos, sin);
     for (int t = 0; t < x.rows(); t++) {
       for (int h = 0; h < op.heads(); h++) {
-        int from = x.row(t) + h * op.headDim();
-        int to = y.row(t) + h * op.headDim();
-        for (int i = 0; i < half; i++) {
-          int first = halves ? i : 2 * i;
-          int second = halves ? i + half : 2 * i + 1;
-          double c = cos.data()[cos.row(t) + i];
-          double s = sin.data()[sin.row(t) + i];
-          double a = x.data()[from + first];
-          double b = x.data()[from + second];
-          y.data()[to + first] = (float) (a * c - b * s);
-          y.data()[to + second] = (float) (b * c + a * s);
-        }
-        System.arraycopy(x.data(), from + 2 * half, y.data(), to + 2 * half, op.headDim() - 2 * half);
+        rotation.apply(t, x.data(), x.row(t) + h * op.headDim(), y.data(), y.row(t) + h * op.headDim());
       }
+    }
+  }
+
+  /** Rotates heads by the angles of their tokens. */
+  record HeadRotation(RopePairing pairing, int headDim, ReferenceTensor cos, ReferenceTensor sin) {
+    /** The head at {@code x[from …]}, to {@code y[to …]}, which may be the same. */
+    void apply(int token, float[] x, int from, float[] y, int to) {
+      int half = cos.columns();
+      boolean halves = pairing == RopePairing.HALF;
+      for (int i = 0; i < half; i++) {
+        int first = halves ? i : 2 * i;
+        int second = halves ? i + half : 2 * i + 1;
+        double c = cos.data()[cos.row(token) + i];
+        double s = sin.data()[sin.row(token) + i];
+        double a = x[from + first];
+        double b = x[from + second];
+        y[to + first] = (float) (a * c - b * s);
+        y[to + second] = (float) (b * c + a * s);
+      }
+      System.arraycopy(x, from + 2 * half, y, to + 2 * half, headDim - 2 * half);
     }
   }
 
