@@ -22,15 +22,17 @@ GateProblem MakeGate(const Case& c, uint64_t stream) {
   return p;
 }
 
-// Which outputs are wanted: y, its quantized rows, or both.
+// Which outputs are wanted: y, its quantized rows, its rounded rows.
 struct GateOutputs {
   bool y = true, quantized = false;
   float output_scale = 0;
+  bool bf16 = false;
 };
 
 struct GateResult {
   std::vector<float> y;
   Quantized quantized;
+  std::vector<float> bf16;  // widened
 };
 
 GateResult RunGateTo(lanes_runtime* runtime, const GateProblem& p, const GateOutputs& outputs) {
@@ -68,13 +70,20 @@ GateResult RunGateTo(lanes_runtime* runtime, const GateProblem& p, const GateOut
     params.y_scale = y_scale.data();
     params.y_scale_len = y_scale.size();
     params.output_scale = outputs.output_scale;
-    if (!outputs.y) params.y = nullptr;
   }
+  GuardedMatrix<uint16_t> y_bf16(p.rows, p.cols, p.cols + p.pad, p.offset);
+  if (outputs.bf16) {
+    params.y_bf16 = y_bf16.data();
+    params.y_bf16_len = y_bf16.size();
+    params.y_bf16_stride = p.cols + p.pad;
+  }
+  if (!outputs.y) params.y = nullptr;
   EXPECT_LANES_OK(lanes_gate(runtime, &params));
   y.CheckSentinels();
   yq.CheckSentinels();
   y_scale.CheckSentinels();
-  return {y.Dense(), {p.rows, p.cols, yq.Dense(), y_scale.Dense()}};
+  y_bf16.CheckSentinels();
+  return {y.Dense(), {p.rows, p.cols, yq.Dense(), y_scale.Dense()}, WidenBf16(y_bf16.Dense())};
 }
 
 std::vector<float> RunGate(lanes_runtime* runtime, const GateProblem& p) { return RunGateTo(runtime, p, {}).y; }
@@ -120,6 +129,28 @@ TEST_P(GateTest, QuantizedRowsAreThoseOfY) {
       ASSERT_TRUE(SameBits(both.y, y)) << c.Describe();
       ASSERT_TRUE(both.quantized == expected) << c.Describe() << " beside y, output_scale " << output_scale;
       ASSERT_TRUE(RunGateTo(many.get(), alone, {false, true, output_scale}).quantized == expected) << c.Describe() << " without y";
+    }
+  }
+}
+
+TEST_P(GateTest, Bf16RowsAreThoseOfYRounded) {
+  const RuntimePtr one = MakeRuntime(isa(), 1), many = MakeRuntime(isa(), 3);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("gate.tsv")) {
+    GateProblem p = MakeGate(c, ++stream);
+    if (p.rows > 2) p.gate[2 * p.cols + p.cols / 2] = std::nanf("");
+    const std::vector<float> y = RunGate(one.get(), p), expected = RoundTo(LANES_BF16, y);
+    const Quantized quantized = QuantizeActivations(y, p.rows, p.cols, 0);
+    GateProblem alone = p;
+    alone.in_place = "-";
+    for (const bool with_y : {true, false}) {
+      for (const bool with_yq : {true, false}) {
+        const std::string what = c.Describe() + (with_y ? " beside y" : "") + (with_yq ? " beside yq" : "");
+        const GateResult got = RunGateTo(with_y ? one.get() : many.get(), with_y ? p : alone, {with_y, with_yq, 0, true});
+        ASSERT_TRUE(SameBits(got.bf16, expected)) << what;
+        ASSERT_TRUE(!with_y || SameBits(got.y, y)) << what;
+        ASSERT_TRUE(!with_yq || got.quantized == quantized) << what;
+      }
     }
   }
 }
@@ -171,6 +202,26 @@ TEST_P(GateTest, RefusesBadArguments) {
   refused("yq is NULL, but", [&](auto* p) { p->y_scale = y_scale.data(); });
   refused("yq and up overlap", [&](auto* p) { quantized(p), p->yq = reinterpret_cast<int8_t*>(b.data() + 1); });
   refused("y_scale and y overlap", [&](auto* p) { quantized(p), p->y = y.data(), p->y_scale = y.data() + 1; });
+  std::vector<uint16_t> y_bf16(6);
+  const auto narrow = [&](lanes_gate_params* p) {
+    p->y = nullptr;
+    p->y_bf16 = y_bf16.data();
+    p->y_bf16_len = 6;
+    p->y_bf16_stride = 3;
+  };
+  lanes_gate_params good_bf16 = good;
+  narrow(&good_bf16);
+  EXPECT_LANES_OK(lanes_gate(runtime.get(), &good_bf16));
+  refused("y is NULL", [](auto* p) { p->y = nullptr; });
+  refused("y_bf16_len is 5", [&](auto* p) { narrow(p), p->y_bf16_len = 5; });
+  refused("y_bf16_stride is 2", [&](auto* p) { narrow(p), p->y_bf16_stride = 2; });
+  refused("y_bf16 and gate overlap", [&](auto* p) { narrow(p), p->y_bf16 = reinterpret_cast<uint16_t*>(a.data()); });
+  refused("y_bf16 and up overlap", [&](auto* p) { narrow(p), p->y_bf16 = reinterpret_cast<uint16_t*>(b.data() + 1); });
+  refused("y_bf16 and y overlap", [&](auto* p) { narrow(p), p->y = y.data(), p->y_bf16 = reinterpret_cast<uint16_t*>(y.data()); });
+  refused("y_bf16 and yq overlap", [&](auto* p) { quantized(p), narrow(p), p->yq = reinterpret_cast<int8_t*>(y_bf16.data()); });
+  refused("y_bf16 and y_scale overlap", [&](auto* p) {
+    quantized(p), narrow(p), p->y_scale = reinterpret_cast<float*>(y_bf16.data());
+  });
   refused("64 bits", [](auto* p) { p->rows = INT64_MAX; });
 }
 

@@ -39,12 +39,14 @@ NormProblem MakeNorm(const Case& c, uint64_t stream) {
 struct NormResult {
   std::vector<float> y, sum;
   Quantized quantized;
+  std::vector<float> bf16;  // widened
 };
 
-// Which outputs are wanted: y, its quantized rows, or both.
+// Which outputs are wanted: y, its quantized rows, its rounded rows.
 struct NormOutputs {
   bool y = true, quantized = false;
   float output_scale = 0;
+  bool bf16 = false;
 };
 
 NormResult RunNorm(lanes_runtime* runtime, const NormProblem& p, const NormOutputs& outputs = {}) {
@@ -99,14 +101,21 @@ NormResult RunNorm(lanes_runtime* runtime, const NormProblem& p, const NormOutpu
     params.y_scale = y_scale.data();
     params.y_scale_len = y_scale.size();
     params.output_scale = outputs.output_scale;
-    if (!outputs.y) params.y = nullptr;
   }
+  GuardedMatrix<uint16_t> y_bf16(p.rows, p.cols, p.cols + p.y_pad, p.offset);
+  if (outputs.bf16) {
+    params.y_bf16 = y_bf16.data();
+    params.y_bf16_len = y_bf16.size();
+    params.y_bf16_stride = p.cols + p.y_pad;
+  }
+  if (!outputs.y) params.y = nullptr;
   EXPECT_LANES_OK(lanes_norm(runtime, &params));
   y.CheckSentinels();
   sum.CheckSentinels();
   yq.CheckSentinels();
   y_scale.CheckSentinels();
-  return {y.Dense(), p.sum ? sum.Dense() : std::vector<float>(), {p.rows, p.cols, yq.Dense(), y_scale.Dense()}};
+  y_bf16.CheckSentinels();
+  return {y.Dense(), p.sum ? sum.Dense() : std::vector<float>(), {p.rows, p.cols, yq.Dense(), y_scale.Dense()}, WidenBf16(y_bf16.Dense())};
 }
 
 // docs/numerics.md.
@@ -189,6 +198,49 @@ TEST_P(NormTest, QuantizedRowsAreThoseOfY) {
       ASSERT_TRUE(SameBits(only.sum, both.sum)) << c.Describe();
     }
   }
+}
+
+TEST_P(NormTest, Bf16RowsAreThoseOfYRounded) {
+  const RuntimePtr one = MakeRuntime(isa(), 1), many = MakeRuntime(isa(), 3);
+  uint64_t stream = 0;
+  for (const Case& c : ReadCases("norm.tsv")) {
+    const NormProblem p = MakeNorm(c, ++stream);
+    const NormResult floats = RunNorm(one.get(), p);
+    const std::vector<float> expected = RoundTo(LANES_BF16, floats.y);
+    const Quantized quantized = QuantizeActivations(floats.y, p.rows, p.cols, 0);
+    NormProblem alone = p;
+    alone.y_is_x = alone.y_is_residual = false;
+    for (const bool with_y : {true, false}) {
+      for (const bool with_yq : {true, false}) {
+        const std::string what = c.Describe() + (with_y ? " beside y" : "") + (with_yq ? " beside yq" : "");
+        const NormResult got = RunNorm(with_y ? one.get() : many.get(), with_y ? p : alone, {with_y, with_yq, 0, true});
+        ASSERT_TRUE(SameBits(got.bf16, expected)) << what;
+        ASSERT_TRUE(!with_y || SameBits(got.y, floats.y)) << what;
+        ASSERT_TRUE(!with_yq || got.quantized == quantized) << what;
+        ASSERT_TRUE(SameBits(got.sum, floats.sum)) << what;
+      }
+    }
+  }
+}
+
+TEST_P(NormTest, Bf16RoundsHalfToEvenAndKeepsNan) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  // A row of four equal magnitudes has the norm 1: y is the weight.
+  NormProblem p = {};
+  p.kind = LANES_NORM_RMS;
+  p.rows = 2;
+  p.cols = 8;
+  p.epsilon = 0;
+  p.x.assign(16, 1.0f);
+  p.x[9] = std::nanf("");
+  p.r.resize(16);
+  p.weight = {0x1.01p0f, 0x1.03p0f, 0x1.010002p0f, 0x1.00fffep0f, 0x1.fffffep127f, 0x1.fep127f, -0x1.01p0f, 0x1p-130f};
+  const std::vector<float> y = RunNorm(runtime.get(), p).y;
+  ASSERT_TRUE(SameBits({y.begin(), y.begin() + 8}, p.weight));
+  const std::vector<float> got = RunNorm(runtime.get(), p, {false, false, 0, true}).bf16;
+  const std::vector<float> expected = {1.0f, 0x1.04p0f, 0x1.02p0f, 1.0f, INFINITY, 0x1.fep127f, -1.0f, 0x1p-130f};
+  EXPECT_TRUE(SameBits({got.begin(), got.begin() + 8}, expected));
+  for (int64_t i = 8; i < 16; ++i) EXPECT_TRUE(std::isnan(got[i]));
 }
 
 TEST_P(NormTest, QuantizedRowsOfZeroAndNan) {
@@ -312,6 +364,28 @@ TEST_P(NormTest, RefusesBadArguments) {
   refused("yq and y overlap", [&](auto* p) { quantized(p), p->y = y.data(), p->yq = reinterpret_cast<int8_t*>(y.data()); });
   refused("yq and y_scale overlap", [&](auto* p) { quantized(p), p->y_scale = reinterpret_cast<float*>(yq.data()); });
   refused("y_scale and weight overlap", [&](auto* p) { quantized(p), p->y_scale = w.data(); });
+  std::vector<uint16_t> y_bf16(24);
+  const auto narrow = [&](lanes_norm_params* p) {
+    p->y = nullptr;
+    p->y_bf16 = y_bf16.data();
+    p->y_bf16_len = 12;
+    p->y_bf16_stride = 4;
+  };
+  lanes_norm_params good_bf16 = good;
+  narrow(&good_bf16);
+  EXPECT_LANES_OK(lanes_norm(runtime.get(), &good_bf16));
+  refused("y_bf16_len is 11", [&](auto* p) { narrow(p), p->y_bf16_len = 11; });
+  refused("y_bf16_stride is 3", [&](auto* p) { narrow(p), p->y_bf16_stride = 3; });
+  refused("y_bf16 and x overlap", [&](auto* p) { narrow(p), p->y_bf16 = reinterpret_cast<uint16_t*>(x.data()); });
+  refused("y_bf16 and y overlap", [&](auto* p) { narrow(p), p->y = y.data(), p->y_bf16 = reinterpret_cast<uint16_t*>(y.data() + 1); });
+  refused("y_bf16 and weight overlap", [&](auto* p) { narrow(p), p->y_bf16 = reinterpret_cast<uint16_t*>(w.data()); });
+  refused("y_bf16 and sum overlap", [&](auto* p) {
+    narrow(p), p->sum = y.data(), p->sum_len = 12, p->sum_stride = 4, p->y_bf16 = reinterpret_cast<uint16_t*>(y.data());
+  });
+  refused("y_bf16 and yq overlap", [&](auto* p) { quantized(p), narrow(p), p->yq = reinterpret_cast<int8_t*>(y_bf16.data() + 2); });
+  refused("y_bf16 and y_scale overlap", [&](auto* p) {
+    quantized(p), narrow(p), p->y_scale = reinterpret_cast<float*>(y_bf16.data());
+  });
   refused("64 bits", [](auto* p) { p->rows = INT64_MAX; });
   refused("size", [](auto* p) { p->size = 4; });
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "params", lanes_norm(runtime.get(), nullptr));

@@ -367,7 +367,8 @@ LANES_API int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params
 enum lanes_norm_kind { LANES_NORM_LAYER = 0, LANES_NORM_RMS = 1 };
 
 /* s = x + residual (when given); sum = s (when given); y = norm(s). y and sum may each be x or residual, but not each other.
-   With yq the rows of y come quantized, beside y or instead of it. */
+   With yq the rows of y come quantized, with y_bf16 rounded to bfloat16, half to even: beside y or instead of it. Neither shares memory
+   with anything else. */
 typedef struct lanes_norm_params {
   uint64_t size;
   int32_t kind; /* lanes_norm_kind */
@@ -386,7 +387,7 @@ typedef struct lanes_norm_params {
   float* sum; /* [rows, cols] or NULL */
   uint64_t sum_len;
   int64_t sum_stride;
-  float* y; /* [rows, cols], or NULL when yq is given */
+  float* y; /* [rows, cols], or NULL when yq or y_bf16 is given */
   uint64_t y_len;
   int64_t y_stride;
   int8_t* yq; /* [rows, cols] or NULL */
@@ -395,6 +396,9 @@ typedef struct lanes_norm_params {
   float* y_scale; /* [rows], with yq */
   uint64_t y_scale_len;
   float output_scale; /* the static scale of yq, or 0: each row by itself */
+  uint16_t* y_bf16; /* [rows, cols] or NULL */
+  uint64_t y_bf16_len;
+  int64_t y_bf16_stride;
 } lanes_norm_params;
 
 LANES_API int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params);
@@ -556,8 +560,8 @@ typedef struct lanes_attention_params {
 
 LANES_API int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* params);
 
-/* y = activation(gate) * up. y may be gate or up with the same stride. With yq the rows of y come quantized, beside y or instead
-   of it. Shazeer 2020. */
+/* y = activation(gate) * up. y may be gate or up with the same stride. With yq the rows of y come quantized, with y_bf16 rounded to
+   bfloat16, half to even: beside y or instead of it. Neither shares memory with anything else. Shazeer 2020. */
 typedef struct lanes_gate_params {
   uint64_t size;
   int32_t activation; /* lanes_activation */
@@ -568,7 +572,7 @@ typedef struct lanes_gate_params {
   const float* up; /* [rows, cols] */
   uint64_t up_len;
   int64_t up_stride;
-  float* y; /* [rows, cols], or NULL when yq is given */
+  float* y; /* [rows, cols], or NULL when yq or y_bf16 is given */
   uint64_t y_len;
   int64_t y_stride;
   int8_t* yq; /* [rows, cols] or NULL */
@@ -577,6 +581,9 @@ typedef struct lanes_gate_params {
   float* y_scale; /* [rows], with yq */
   uint64_t y_scale_len;
   float output_scale; /* the static scale of yq, or 0: each row by itself */
+  uint16_t* y_bf16; /* [rows, cols] or NULL */
+  uint64_t y_bf16_len;
+  int64_t y_bf16_stride;
 } lanes_gate_params;
 
 LANES_API int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params);

@@ -14,7 +14,8 @@ int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params) {
     CheckMatrix(p.up, p.up_len, p.rows, p.cols, p.up_stride, "up");
     const QuantizedRows quantized = {p.yq, p.yq_len, p.yq_stride, p.y_scale, p.y_scale_len, p.output_scale};
     CheckQuantizedOutput(quantized, p.rows, p.cols);
-    if (p.y != nullptr || p.yq == nullptr) CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
+    if (p.y_bf16 != nullptr) CheckMatrix(p.y_bf16, p.y_bf16_len, p.rows, p.cols, p.y_bf16_stride, "y_bf16");
+    if (p.y != nullptr || (p.yq == nullptr && p.y_bf16 == nullptr)) CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
     if (p.rows == 0 || p.cols == 0) return;
     const Region y = RegionOf(p.y, p.rows, p.cols, p.y_stride, "y");
     const Region gate = RegionOf(p.gate, p.rows, p.cols, p.gate_stride, "gate");
@@ -23,11 +24,17 @@ int32_t lanes_gate(lanes_runtime* runtime, const lanes_gate_params* params) {
       CheckDisjointOrSame(y, gate);
       CheckDisjointOrSame(y, up);
     }
+    const Region yq = RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq");
+    const Region y_scale = RegionOf(p.y_scale, p.rows, "y_scale");
+    const Region y_bf16 = RegionOf(p.y_bf16, p.rows, p.cols, p.y_bf16_stride, "y_bf16");
     for (const Region& other : {gate, up, y}) {
-      CheckDisjoint(RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq"), other);
-      CheckDisjoint(RegionOf(p.y_scale, p.rows, "y_scale"), other);
+      CheckDisjoint(yq, other);
+      CheckDisjoint(y_scale, other);
+      CheckDisjoint(y_bf16, other);
     }
-    CheckReachable(*pinned, {gate, up, y, RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq"), RegionOf(p.y_scale, p.rows, "y_scale")});
+    CheckDisjoint(y_bf16, yq);
+    CheckDisjoint(y_bf16, y_scale);
+    CheckReachable(*pinned, {gate, up, y, y_bf16, yq, y_scale});
     Turn turn(*pinned, OpId::gate);
     turn.kernels().gate->run(turn.context(), p);
     turn.End();

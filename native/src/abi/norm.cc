@@ -16,7 +16,8 @@ int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params) {
     CheckArray(p.weight, p.weight_len, p.cols, "weight");
     const QuantizedRows quantized = {p.yq, p.yq_len, p.yq_stride, p.y_scale, p.y_scale_len, p.output_scale};
     CheckQuantizedOutput(quantized, p.rows, p.cols);
-    if (p.y != nullptr || p.yq == nullptr) CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
+    if (p.y_bf16 != nullptr) CheckMatrix(p.y_bf16, p.y_bf16_len, p.rows, p.cols, p.y_bf16_stride, "y_bf16");
+    if (p.y != nullptr || (p.yq == nullptr && p.y_bf16 == nullptr)) CheckMatrix(p.y, p.y_len, p.rows, p.cols, p.y_stride, "y");
     const Region x = RegionOf(p.x, p.rows, p.cols, p.x_stride, "x");
     const Region y = RegionOf(p.y, p.rows, p.cols, p.y_stride, "y");
     const Region weight = RegionOf(p.weight, p.cols, "weight");
@@ -43,12 +44,16 @@ int32_t lanes_norm(lanes_runtime* runtime, const lanes_norm_params* params) {
     }
     const Region yq = RegionOf(p.yq, p.rows, p.cols, p.yq_stride, "yq");
     const Region y_scale = RegionOf(p.y_scale, p.rows, "y_scale");
+    const Region y_bf16 = RegionOf(p.y_bf16, p.rows, p.cols, p.y_bf16_stride, "y_bf16");
     for (const Region& other : {x, weight, bias, residual, y, sum}) {
       CheckDisjoint(yq, other);
       CheckDisjoint(y_scale, other);
+      CheckDisjoint(y_bf16, other);
     }
+    CheckDisjoint(y_bf16, yq);
+    CheckDisjoint(y_bf16, y_scale);
     if (p.rows == 0) return;
-    CheckReachable(*pinned, {x, residual, weight, bias, sum, y, yq, y_scale});
+    CheckReachable(*pinned, {x, residual, weight, bias, sum, y, y_bf16, yq, y_scale});
     Turn turn(*pinned, OpId::norm);
     turn.kernels().norm->run(turn.context(), p);
     turn.End();

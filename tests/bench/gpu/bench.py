@@ -153,7 +153,8 @@ class Bench:
                                (lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds)) if sequences == 1 else None)
                 self.attention(f"attention.decode s8 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_S8)
 
-    def norm(self, name, rows, cols, quantized, bar):
+    def norm(self, name, rows, cols, result, bar):
+        """The result's dtype: LANES_F32, LANES_BF16, or LANES_S8 with a scale for each row."""
         if not self.wanted(name):
             return
         d, h = self.d, self.h
@@ -161,21 +162,55 @@ class Bench:
         copies = max(2, min(8, L2_BYTES // (12 * size) + 1))
         xs, rs = [d.tensor(d.floats(rows, cols)) for _ in range(copies)], [d.tensor(d.floats(rows, cols)) for _ in range(copies)]
         weight = d.tensor(d.floats(cols))
-        y, scale = d.empty(rows, cols, dtype=np.int8 if quantized else np.float32), d.empty(rows)
-        out = dict(yq=y, yq_len=size, yq_stride=cols, y_scale=scale, y_scale_len=rows) if quantized else dict(y=y, y_len=size, y_stride=cols)
+        element, field = {h.LANES_F32: (np.float32, "y"), h.LANES_BF16: (np.uint16, "y_bf16"), h.LANES_S8: (np.int8, "yq")}[result]
+        out = {field: d.empty(rows, cols, dtype=element), field + "_len": size, field + "_stride": cols}
+        if result == h.LANES_S8:
+            out.update(y_scale=d.empty(rows), y_scale_len=rows)
         calls = d.calls(*[("NORM", h.params(
             "lanes_norm_params", kind=h.LANES_NORM_RMS, epsilon=1e-5, rows=rows, cols=cols, x=x, x_len=size, x_stride=cols, residual=r,
             residual_len=size, residual_stride=cols, weight=weight, weight_len=cols, sum=r, sum_len=size, sum_stride=cols, **out))
             for x, r in zip(xs, rs)])
-        peer = None if quantized or not peers.AVAILABLE else lambda: peers.rms_norm(rows, cols, copies, self.args.seconds)
-        # The peer's elements have two bytes, ours four: rates are bytes a second on both sides.
-        nbytes = size * (12 + (1 if quantized else 4))
-        self.line(name, "TB/s", nbytes, calls, peer and (lambda: [2 * t for t in peer()]), "bytes", bar)
+        peer = None if result == h.LANES_S8 or not peers.AVAILABLE else lambda: peers.rms_norm(rows, cols, copies, self.args.seconds)
+        # The peer's elements have two bytes: rates are bytes a second on both sides.
+        nbytes = size * (12 + np.dtype(element).itemsize)
+        self.line(name, "TB/s", nbytes, calls, peer and (lambda: [nbytes / (8 * size) * t for t in peer()]), "bytes", bar)
 
     def norms(self):
         for rows, cols in [(64, 512)] if self.args.small else [(16384, 2048), (8192, 4096), (4096, 8192), (2048, 16384)]:
-            self.norm(f"rmsnorm+residual {rows}x{cols}", rows, cols, False, 3.4)
-            self.norm(f"rmsnorm+residual+int8 {rows}x{cols}", rows, cols, True, 2.7)
+            self.norm(f"rmsnorm+residual {rows}x{cols}", rows, cols, self.h.LANES_F32, 3.4)
+            self.norm(f"rmsnorm+residual+bf16 {rows}x{cols}", rows, cols, self.h.LANES_BF16, 3.4)
+            self.norm(f"rmsnorm+residual+int8 {rows}x{cols}", rows, cols, self.h.LANES_S8, 2.7)
+
+    def kv_write(self, name, tokens, heads, kv_heads, dim):
+        """Queries rotated in place, keys on their way into bfloat16 pages; the peer is ours in two ops, a rotation and a plain write."""
+        if not self.wanted(name):
+            return
+        d, h = self.d, self.h
+        width, half, pages = (heads + 2 * kv_heads) * dim, dim // 2, -(-tokens // h.LANES_PAGE_TOKENS)
+        layers = max(1, min(16, L2_BYTES // (tokens * width * 4) + 1))
+        pool = d.pool(pages=pages, layers=layers, kv_heads=kv_heads, head_dim=dim, dtype=h.LANES_BF16)
+        slots = np.arange(tokens, dtype=np.int64)
+        angles = d.random.random((tokens, half), dtype=np.float32) * 6
+        cos, sin = d.tensor(np.cos(angles)), d.tensor(np.sin(angles))
+        table = dict(half=half, cos=cos, cos_len=tokens * half, sin=sin, sin_len=tokens * half, pairing=h.LANES_ROPE_HALF)
+        fused, apart = [], []
+        for layer in range(layers):
+            q = d.tensor(d.floats(tokens, width))
+            k, v, size = q + 4 * heads * dim, q + 4 * (heads + kv_heads) * dim, tokens * width
+            write = dict(pool=pool, layer=layer, tokens=tokens, slots=slots.ctypes.data, slots_len=tokens, k=k, k_len=size - heads * dim,
+                         k_stride=width, v=v, v_len=size - (heads + kv_heads) * dim, v_stride=width)
+            fused.append(("KV_WRITE", h.params("lanes_kv_write_params", **write, **table, q=q, q_len=size, q_stride=width, q_heads=heads)))
+            apart.append(("ROPE", h.params("lanes_rope_params", **table, heads=heads + kv_heads, head_dim=dim, tokens=tokens, x=q, x_len=size,
+                                           x_stride=width, y=q, y_len=size, y_stride=width)))
+            apart.append(("KV_WRITE", h.params("lanes_kv_write_params", **write)))
+        calls, calls_apart = d.calls(*fused), d.calls(*apart)
+        nbytes = tokens * dim * (8 * heads + 2 * kv_heads * (4 + 2))
+        # Rounds are for one op on average: the peer's are for half of a write.
+        self.line(name, "TB/s", nbytes, calls, lambda: [2 * t for t in d.rounds(calls_apart, self.args.seconds)], "bytes")
+
+    def kv_writes(self):
+        for tokens, heads, kv_heads, dim in [(20, 4, 2, 64)] if self.args.small else [(1, 32, 8, 64), (4096, 32, 8, 64), (4096, 32, 8, 128)]:
+            self.kv_write(f"kv write+rope bf16 {tokens} tokens, {heads}+{kv_heads} heads of {dim}", tokens, heads, kv_heads, dim)
 
 
 def main():
@@ -192,7 +227,7 @@ def main():
     print(f"{device.name}, kernels {device.kernels}, seed {args.seed}")
     bench = Bench(device, args)
     bench.measure_ceilings()
-    for group in (bench.products, bench.attentions, bench.norms):
+    for group in (bench.products, bench.attentions, bench.norms, bench.kv_writes):
         group()
     if args.json:
         with open(args.json, "w", encoding="utf-8") as out:

@@ -99,6 +99,12 @@ std::vector<float> RoundTo(int32_t dtype, std::vector<float> values) {
   return values;
 }
 
+std::vector<float> WidenBf16(const std::vector<uint16_t>& elements) {
+  std::vector<float> values;
+  for (const uint16_t element : elements) values.push_back(lanes::reference::Bf16ToFloat(element));
+  return values;
+}
+
 int32_t ParseDtype(const std::string& name) {
   if (name == "f32") return LANES_F32;
   if (name == "bf16") return LANES_BF16;

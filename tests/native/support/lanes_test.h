@@ -39,6 +39,9 @@ WeightPtr MakeWeight(lanes_runtime* runtime, const std::vector<float>& values, i
 float RoundTo(int32_t dtype, float value);
 std::vector<float> RoundTo(int32_t dtype, std::vector<float> values);
 
+// What bfloat16 elements stand for.
+std::vector<float> WidenBf16(const std::vector<uint16_t>& elements);
+
 // The dtype's name, as test cases write it: f32, bf16, f16.
 int32_t ParseDtype(const std::string& name);
 

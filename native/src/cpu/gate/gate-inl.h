@@ -5,15 +5,36 @@ namespace lanes {
 namespace LANES_ISA {
 namespace {
 
-template <int32_t kActivation>
-void GateRow(const float* gate, const float* up, int64_t cols, float* y) {
-  int64_t i = 0;
-  for (; i + kLanes <= cols; i += kLanes) Store(y + i, Mul(Activate(kActivation, Load(gate + i)), Load(up + i)));
-  const int64_t left = cols - i;
-  if (left > 0) StoreN(y + i, Mul(Activate(kActivation, LoadN(gate + i, left)), LoadN(up + i, left)), left);
+// Columns of one row: y = activation(gate) * up.
+struct GatePiece {
+  const float* gate;
+  const float* up;
+  float* y;          // or null
+  uint16_t* y_bf16;  // or null
+  int64_t cols;
+};
+
+GatePiece PieceAt(const lanes_gate_params& p, int64_t row, int64_t col, int64_t cols) {
+  return {p.gate + row * p.gate_stride + col, p.up + row * p.up_stride + col, p.y ? p.y + row * p.y_stride + col : nullptr,
+          p.y_bf16 ? p.y_bf16 + row * p.y_bf16_stride + col : nullptr, cols};
 }
 
-using GateRowFunction = void (*)(const float* gate, const float* up, int64_t cols, float* y);
+template <int32_t kActivation>
+void GateRow(const GatePiece& piece) {
+  int64_t i = 0;
+  for (; i + kLanes <= piece.cols; i += kLanes) {
+    const F32 y = Mul(Activate(kActivation, Load(piece.gate + i)), Load(piece.up + i));
+    if (piece.y != nullptr) Store(piece.y + i, y);
+    if (piece.y_bf16 != nullptr) StoreBf16(piece.y_bf16 + i, y);
+  }
+  const int64_t left = piece.cols - i;
+  if (left <= 0) return;
+  const F32 y = Mul(Activate(kActivation, LoadN(piece.gate + i, left)), LoadN(piece.up + i, left));
+  if (piece.y != nullptr) StoreN(piece.y + i, y, left);
+  if (piece.y_bf16 != nullptr) StoreBf16N(piece.y_bf16 + i, y, left);
+}
+
+using GateRowFunction = void (*)(const GatePiece& piece);
 
 GateRowFunction GateRowFor(int32_t activation) {
   switch (activation) {
@@ -40,9 +61,10 @@ void GateQuantized(OpContext& context, const lanes_gate_params& p) {
   const int64_t grain = p.cols >= 2048 ? 1 : 2048 / p.cols;
   ParallelFor(context, p.rows, grain, [&](int64_t begin, int64_t end, int worker) {
     for (int64_t i = begin; i < end; ++i) {
-      float* const y = p.y == nullptr ? buffer + worker * p.cols : p.y + i * p.y_stride;
-      function(p.gate + i * p.gate_stride, p.up + i * p.up_stride, p.cols, y);
-      p.y_scale[i] = QuantizeRow(QuantizationOfActivations(p.output_scale), y, p.cols, p.yq + i * p.yq_stride);
+      GatePiece row = PieceAt(p, i, 0, p.cols);
+      if (row.y == nullptr) row.y = buffer + worker * p.cols;
+      function(row);
+      p.y_scale[i] = QuantizeRow(QuantizationOfActivations(p.output_scale), row.y, p.cols, p.yq + i * p.yq_stride);
     }
   });
 }
@@ -60,8 +82,7 @@ void GateRun(OpContext& context, const lanes_gate_params& p) {
   ParallelFor(context, p.rows * pieces, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t row = i / pieces, col = i % pieces * kPiece;
-      const int64_t cols = p.cols - col < kPiece ? p.cols - col : kPiece;
-      function(p.gate + row * p.gate_stride + col, p.up + row * p.up_stride + col, cols, p.y + row * p.y_stride + col);
+      function(PieceAt(p, row, col, p.cols - col < kPiece ? p.cols - col : kPiece));
     }
   });
 }

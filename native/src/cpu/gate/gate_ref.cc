@@ -16,6 +16,9 @@ void Gate(OpContext& context, const lanes_gate_params& p) {
       const float* up = p.up + i * p.up_stride;
       float* y = buffered ? buffer + worker * p.cols : p.y + i * p.y_stride;
       for (int64_t j = 0; j < p.cols; ++j) y[j] = static_cast<float>(Activate(p.activation, gate[j]) * up[j]);
+      if (p.y_bf16 != nullptr) {
+        for (int64_t j = 0; j < p.cols; ++j) p.y_bf16[i * p.y_bf16_stride + j] = FloatToBf16(y[j]);
+      }
       if (p.yq != nullptr) {
         p.y_scale[i] = QuantizeRow(QuantizationOfActivations(p.output_scale), y, p.cols, p.yq + i * p.yq_stride);
       }

@@ -15,6 +15,7 @@ struct NormRow {
   const float* weight;
   const float* bias;  // or null
   float* y;           // or null
+  uint16_t* y_bf16;   // or null
   int64_t cols;
 
   // Lanes behind the row's end read as 0.
@@ -47,6 +48,17 @@ inline void StoreRow(float* to, int64_t i, int64_t cols, F32 value) {
 
 inline F32 LoadRow(const float* from, int64_t i, int64_t cols) {
   return cols - i >= kLanes ? Load(from + i) : LoadN(from + i, cols - i);
+}
+
+// To y and y_bf16, as far as they are wanted.
+inline void StoreResult(const NormRow& row, int64_t i, F32 y) {
+  if (row.y != nullptr) StoreRow(row.y, i, row.cols, y);
+  if (row.y_bf16 == nullptr) return;
+  if (row.cols - i >= kLanes) {
+    StoreBf16(row.y_bf16 + i, y);
+  } else {
+    StoreBf16N(row.y_bf16 + i, y, row.cols - i);
+  }
 }
 
 // What a row's quantization needs; q is null where it is not wanted.
@@ -113,7 +125,7 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const floa
   if (quantized.q == nullptr) {
     for (int64_t i = 0; i < row.cols; i += kLanes) {
       if (next != nullptr && kind != LANES_NORM_LAYER) PrefetchL2(next + i);
-      StoreRow(row.y, i, row.cols, value(i));
+      StoreResult(row, i, value(i));
     }
     return;
   }
@@ -122,7 +134,7 @@ void RunNormRow(NormRow row, int32_t kind, float epsilon, float* sum, const floa
     if (next != nullptr && kind != LANES_NORM_LAYER) PrefetchL2(next + i);
     const F32 y = value(i);
     largest.See(row.cols - i >= kLanes ? y : Select(FirstLanes(row.cols - i), y, Zero()));
-    if (row.y != nullptr) StoreRow(row.y, i, row.cols, y);
+    StoreResult(row, i, y);
   }
   // y may have overwritten the row; without it the values are computed again.
   if (row.y != nullptr) {
@@ -137,7 +149,7 @@ void NormRun(OpContext& context, const lanes_norm_params& p) {
   ParallelFor(context, p.rows, grain, [&p](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const NormRow row = {p.x + i * p.x_stride, p.residual ? p.residual + i * p.residual_stride : nullptr, p.weight, p.bias,
-                           p.y ? p.y + i * p.y_stride : nullptr, p.cols};
+                           p.y ? p.y + i * p.y_stride : nullptr, p.y_bf16 ? p.y_bf16 + i * p.y_bf16_stride : nullptr, p.cols};
       const NormQuantized quantized = {p.yq ? p.yq + i * p.yq_stride : nullptr, p.yq ? p.y_scale + i : nullptr, p.output_scale};
       const float* next = i + 1 < p.rows ? row.x + p.x_stride : nullptr;
       RunNormRow(row, p.kind, p.epsilon, p.sum ? p.sum + i * p.sum_stride : nullptr, next, quantized);

@@ -35,6 +35,9 @@ void Norm(OpContext& context, const lanes_norm_params& p) {
       NormRow(p, i, s, y);
       if (p.sum != nullptr) memcpy(p.sum + i * p.sum_stride, s, static_cast<size_t>(p.cols) * sizeof(float));
       if (p.y != nullptr) memcpy(p.y + i * p.y_stride, y, static_cast<size_t>(p.cols) * sizeof(float));
+      if (p.y_bf16 != nullptr) {
+        for (int64_t j = 0; j < p.cols; ++j) p.y_bf16[i * p.y_bf16_stride + j] = FloatToBf16(y[j]);
+      }
       if (p.yq != nullptr) {
         p.y_scale[i] = QuantizeRow(QuantizationOfActivations(p.output_scale), y, p.cols, p.yq + i * p.yq_stride);
       }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "cuda/common/launch.h"
+#include "cuda/common/ptx.cuh"
 #include "cuda/common/quantize.cuh"
 #include "cuda/common/row_grid.h"
 
@@ -37,6 +38,19 @@ __device__ __forceinline__ void StoreFour(float* row, int64_t col, int64_t cols,
   if (col + 1 < cols) row[col + 1] = v.y;
   if (col + 2 < cols) row[col + 2] = v.z;
   if (col + 3 < cols) row[col + 3] = v.w;
+}
+
+// Rounded to bfloat16, half to even; rows are 8-byte aligned where kVector.
+template <bool kVector>
+__device__ __forceinline__ void StoreFourBf16(uint16_t* row, int64_t col, int64_t cols, float4 v) {
+  if (kVector) {
+    if (col < cols) *reinterpret_cast<uint2*>(row + col) = make_uint2(PackBf16(v.x, v.y), PackBf16(v.z, v.w));
+    return;
+  }
+  if (col < cols) row[col] = ToBf16(v.x);
+  if (col + 1 < cols) row[col + 1] = ToBf16(v.y);
+  if (col + 2 < cols) row[col + 2] = ToBf16(v.z);
+  if (col + 3 < cols) row[col + 3] = ToBf16(v.w);
 }
 
 // Four int8 elements, packed by PackS8; rows are 4-byte aligned where kVector.

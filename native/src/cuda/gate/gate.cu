@@ -19,6 +19,8 @@ struct GateArgs {
   int64_t up_stride;
   float* y;  // or null
   int64_t y_stride;
+  uint16_t* y_bf16;  // or null
+  int64_t y_bf16_stride;
   int8_t* yq;  // or null
   int64_t yq_stride;
   float* y_scale;
@@ -53,10 +55,13 @@ __global__ void __launch_bounds__(256, 1) GateElements(const GateArgs args) {
   for (int64_t row = static_cast<int64_t>(blockIdx.x) * blockDim.y + threadIdx.y; row < args.rows; row += rows_step) {
     const float* const gate = args.gate + row * args.gate_stride;
     const float* const up = args.up + row * args.up_stride;
-    float* const y = args.y + row * args.y_stride;
+    float* const y = args.y == nullptr ? nullptr : args.y + row * args.y_stride;
+    uint16_t* const y_bf16 = args.y_bf16 == nullptr ? nullptr : args.y_bf16 + row * args.y_bf16_stride;
     for (int64_t col = first; col < cols; col += step) {
       const float4 g = LoadFour<kVector>(gate, col, cols), u = LoadFour<kVector>(up, col, cols);
-      StoreFour<kVector>(y, col, cols, MulFour(ActivateFour(args.activation, g), u));
+      const float4 result = MulFour(ActivateFour(args.activation, g), u);
+      if (y != nullptr) StoreFour<kVector>(y, col, cols, result);
+      if (y_bf16 != nullptr) StoreFourBf16<kVector>(y_bf16, col, cols, result);
     }
   }
 }
@@ -69,6 +74,7 @@ __global__ void __launch_bounds__(kThreads, 1) GateQuantizedRows(const GateArgs 
   const float* const gate = args.gate + row * args.gate_stride;
   const float* const up = args.up + row * args.up_stride;
   float* const y = args.y == nullptr ? nullptr : args.y + row * args.y_stride;
+  uint16_t* const y_bf16 = args.y_bf16 == nullptr ? nullptr : args.y_bf16 + row * args.y_bf16_stride;
   const auto column = [](int i) { return static_cast<int64_t>(threadIdx.x + i * kThreads) * 4; };
   float4 v[kGroups];
   const auto compute = [&](int64_t base) {
@@ -89,6 +95,7 @@ __global__ void __launch_bounds__(kThreads, 1) GateQuantizedRows(const GateArgs 
     for (int i = 0; i < kGroups; ++i) {
       largest = max(largest, LargestOfFour(v[i]));
       if (y != nullptr) StoreFour<kVector>(y, base + column(i), cols, v[i]);
+      if (y_bf16 != nullptr) StoreFourBf16<kVector>(y_bf16, base + column(i), cols, v[i]);
     }
   }
   DependencyLaunch();
@@ -123,7 +130,8 @@ GateFunction FunctionOf(const GatePlan& plan, bool vector) {
 
 void Run(OpContext& context, const lanes_gate_params& p) {
   const bool vector = InFours(p.gate, p.rows, p.cols, p.gate_stride) && InFours(p.up, p.rows, p.cols, p.up_stride) &&
-                      InFours(p.y, p.rows, p.cols, p.y_stride) && InFours(p.yq, p.rows, p.cols, p.yq_stride, 1);
+                      InFours(p.y, p.rows, p.cols, p.y_stride) && InFours(p.y_bf16, p.rows, p.cols, p.y_bf16_stride, 2) &&
+                      InFours(p.yq, p.rows, p.cols, p.yq_stride, 1);
   GateArgs args = {};
   args.rows = p.rows;
   args.cols = p.cols;
@@ -133,6 +141,8 @@ void Run(OpContext& context, const lanes_gate_params& p) {
   args.up_stride = p.up_stride;
   args.y = p.y;
   args.y_stride = p.y_stride;
+  args.y_bf16 = p.y_bf16;
+  args.y_bf16_stride = p.y_bf16_stride;
   args.yq = p.yq;
   args.yq_stride = p.yq_stride;
   args.y_scale = p.y_scale;
@@ -149,6 +159,7 @@ void Run(OpContext& context, const lanes_gate_params& p) {
     part.gate += begin * p.gate_stride;
     part.up += begin * p.up_stride;
     if (part.y != nullptr) part.y += begin * p.y_stride;
+    if (part.y_bf16 != nullptr) part.y_bf16 += begin * p.y_bf16_stride;
     part.yq += begin * p.yq_stride;
     part.y_scale += begin;
     LaunchConfig config;

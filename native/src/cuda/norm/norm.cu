@@ -25,6 +25,8 @@ struct NormArgs {
   int64_t sum_stride;
   float* y;  // or null
   int64_t y_stride;
+  uint16_t* y_bf16;  // or null
+  int64_t y_bf16_stride;
   int8_t* yq;  // or null
   int64_t yq_stride;
   float* y_scale;
@@ -43,9 +45,12 @@ struct NormShared {
 
 __device__ __forceinline__ float Total(float4 v) { return (v.x + v.y) + (v.z + v.w); }
 
+// Blocks that a multiprocessor is to have at least. Where nothing is asked ptxas takes some registers more than it needs; for fewer it spills.
+constexpr int NormBlocks(int groups) { return groups == 8 ? 5 : groups == 16 ? 3 : 1; }
+
 // kHeld: kGroups groups of each thread are the row; else it is read again in every pass, as many groups at a time.
 template <int kThreads, int kGroups, bool kHeld, bool kVector>
-__global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads, 1) NormRows(const NormArgs args) {
+__global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads, NormBlocks(kGroups)) NormRows(const NormArgs args) {
   constexpr int kWarps = kThreads / 32, kBlock = kThreads < 128 ? 128 : kThreads;
   constexpr int kTogether = kGroups > 8 ? 2 : kGroups < 4 ? kGroups : 4;  // groups whose weights are loaded at one time
   constexpr bool kEarly = kHeld && kTogether == kGroups;                   // those of all groups, with the row
@@ -69,6 +74,11 @@ __global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads, 1) NormRows(c
   const float* residual = args.residual == nullptr ? nullptr : args.residual + row * args.residual_stride;
   float* const sum = args.sum == nullptr ? nullptr : args.sum + row * args.sum_stride;
   float* const y = args.y == nullptr ? nullptr : args.y + row * args.y_stride;
+  uint16_t* const y_bf16 = args.y_bf16 == nullptr ? nullptr : args.y_bf16 + row * args.y_bf16_stride;
+  const auto store = [y, y_bf16, cols](int64_t col, const float4& result) {
+    if (y != nullptr) StoreFour<kVector>(y, col, cols, result);
+    if (y_bf16 != nullptr) StoreFourBf16<kVector>(y_bf16, col, cols, result);
+  };
   float4 v[kGroups];
   const auto load = [&](int64_t base) {
 #pragma unroll
@@ -144,7 +154,7 @@ __global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads, 1) NormRows(c
     }
   };
   if (args.yq == nullptr) {
-    pass_results([&](const float4& result, int64_t col, int) { StoreFour<kVector>(y, col, cols, result); });
+    pass_results([&](const float4& result, int64_t col, int) { store(col, result); });
     return;
   }
 
@@ -152,7 +162,7 @@ __global__ void __launch_bounds__(kThreads < 128 ? 128 : kThreads, 1) NormRows(c
   pass_results([&](const float4& result, int64_t col, int i) {
     const float4 inside = InsideRow<kVector>(result, col, cols);
     largest = max(largest, LargestOfFour(inside));
-    if (y != nullptr) StoreFour<kVector>(y, col, cols, inside);
+    store(col, inside);
     if (kHeld) v[i] = inside;
   });
   const RowQuantizer quantizer = QuantizerOf(args.quantization, ReduceBlock(largest, kWarps, shared->largest, Larger()));
@@ -194,7 +204,8 @@ NormFunction FunctionOf(const NormPlan& plan, bool vector) {
 void Run(OpContext& context, const lanes_norm_params& p) {
   const bool vector = InFours(p.x, p.rows, p.cols, p.x_stride) && InFours(p.residual, p.rows, p.cols, p.residual_stride) &&
                       InFours(p.weight, 1, p.cols, 0) && InFours(p.bias, 1, p.cols, 0) && InFours(p.sum, p.rows, p.cols, p.sum_stride) &&
-                      InFours(p.y, p.rows, p.cols, p.y_stride) && InFours(p.yq, p.rows, p.cols, p.yq_stride, 1);
+                      InFours(p.y, p.rows, p.cols, p.y_stride) && InFours(p.y_bf16, p.rows, p.cols, p.y_bf16_stride, 2) &&
+                      InFours(p.yq, p.rows, p.cols, p.yq_stride, 1);
   const NormPlan plan = PlanNorm(p.cols, vector);
   NormArgs args = {};
   args.rows = p.rows;
@@ -209,6 +220,8 @@ void Run(OpContext& context, const lanes_norm_params& p) {
   args.sum_stride = p.sum_stride;
   args.y = p.y;
   args.y_stride = p.y_stride;
+  args.y_bf16 = p.y_bf16;
+  args.y_bf16_stride = p.y_bf16_stride;
   args.yq = p.yq;
   args.yq_stride = p.yq_stride;
   args.y_scale = p.y_scale;
@@ -222,6 +235,7 @@ void Run(OpContext& context, const lanes_norm_params& p) {
     if (part.residual != nullptr) part.residual += begin * p.residual_stride;
     if (part.sum != nullptr) part.sum += begin * p.sum_stride;
     if (part.y != nullptr) part.y += begin * p.y_stride;
+    if (part.y_bf16 != nullptr) part.y_bf16 += begin * p.y_bf16_stride;
     if (part.yq != nullptr) part.yq += begin * p.yq_stride, part.y_scale += begin;
     LaunchConfig config;
     config.grid = dim3(blocks);

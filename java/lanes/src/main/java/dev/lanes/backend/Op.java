@@ -35,13 +35,13 @@ public sealed interface Op {
    * @param weight [1, columns]
    * @param bias [1, columns] or null
    * @param sum like x, or null; may be x or residual
-   * @param y like x; may be x or residual, but not sum; or null when {@code quantized} is given
+   * @param y like x, float32 or bfloat16; may be x or residual, but not sum; or null when {@code quantized} is given
    * @param quantized out, like x: y quantized; or null
    * @param outputScale what y is quantized with; 0 for each row's own scale
    */
   record Norm(NormKind kind, float epsilon, Tensor x, Tensor residual, Tensor weight, Tensor bias, Tensor sum, Tensor y,
       QuantizedTensor quantized, float outputScale) implements Op {
-    /** With a float32 result. */
+    /** Without int8 rows. */
     public Norm(NormKind kind, float epsilon, Tensor x, Tensor residual, Tensor weight, Tensor bias, Tensor sum, Tensor y) {
       this(kind, epsilon, x, residual, weight, bias, sum, y, null, 0);
     }
@@ -128,12 +128,12 @@ public sealed interface Op {
   /**
    * {@code y = activation(gate) * up}; all [rows, columns].
    *
-   * @param y may be gate or up; or null when {@code quantized} is given
+   * @param y float32 or bfloat16; may be gate or up; or null when {@code quantized} is given
    * @param quantized out: y quantized; or null
    * @param outputScale what y is quantized with; 0 for each row's own scale
    */
   record Gate(Activation activation, Tensor gate, Tensor up, Tensor y, QuantizedTensor quantized, float outputScale) implements Op {
-    /** With a float32 result. */
+    /** Without int8 rows. */
     public Gate(Activation activation, Tensor gate, Tensor up, Tensor y) {
       this(activation, gate, up, y, null, 0);
     }

@@ -406,7 +406,7 @@ public final class OpChecks {
   /** A result as float32, quantized, or both. */
   private static void results(String op, Tensor y, QuantizedTensor quantized, float scale, int rows, int columns) {
     if (y != null || quantized == null) {
-      shaped(op, "y", y, rows, columns);
+      shapedOfAny(op, "y", y, rows, columns);
     }
     if (quantized != null) {
       shaped(op, "quantized", quantized, rows, columns);

@@ -293,7 +293,7 @@ final class Calls {
     final Struct<NormParams>.Array weight;
     final Struct<NormParams>.Array bias;
     final Struct<NormParams>.Matrix sum;
-    final Struct<NormParams>.Matrix y;
+    final Struct<NormParams>.Floats y;
     final Struct<NormParams>.Quantized quantized;
     final int outputScale;
 
@@ -308,7 +308,7 @@ final class Calls {
       weight = struct.array("weight");
       bias = struct.array("bias");
       sum = struct.matrix("sum");
-      y = struct.matrix("y");
+      y = struct.floats("y");
       quantized = struct.quantized("yq", "y_scale");
       outputScale = struct.offset("output_scale");
     }
@@ -425,7 +425,7 @@ final class Calls {
     final int cols;
     final Struct<GateParams>.Matrix gate;
     final Struct<GateParams>.Matrix up;
-    final Struct<GateParams>.Matrix y;
+    final Struct<GateParams>.Floats y;
     final Struct<GateParams>.Quantized quantized;
     final int outputScale;
 
@@ -436,7 +436,7 @@ final class Calls {
       cols = struct.offset("cols");
       gate = struct.matrix("gate");
       up = struct.matrix("up");
-      y = struct.matrix("y");
+      y = struct.floats("y");
       quantized = struct.quantized("yq", "y_scale");
       outputScale = struct.offset("output_scale");
     }
