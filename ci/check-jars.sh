@@ -53,14 +53,10 @@ echo "== native libraries"
 floor=${LANES_GLIBC_FLOOR:-2.34}
 for so in "$work/$folder"/*.so; do
   name=$(basename "$so")
-  needed=$(readelf -d "$so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | tr '\n' ' ')
-  for other in $needed; do
-    case $other in
-      libc.so.6 | libm.so.6 | libpthread.so.0 | libdl.so.2 | libgcc_s.so.1 | ld-linux*.so.*) ;;
-      liblanes.so) [ "$name" = libjnilanes.so ] || fail "$name needs itself" ;;
-      *) fail "$name needs $other" ;;
-    esac
-  done
+  case $name in
+    libjnilanes.so) needed=$(bash ci/check-needed.sh "$so" liblanes.so) ;;
+    *) needed=$(bash ci/check-needed.sh "$so") ;;
+  esac
   path=$(readelf -d "$so" | sed -n 's/.*(\(RUNPATH\|RPATH\)).*\[\(.*\)\]/\2/p')
   case $path in
     '' | '$ORIGIN' | '$ORIGIN/') ;;
@@ -71,7 +67,7 @@ for so in "$work/$folder"/*.so; do
   if strings -a "$so" | grep -F "$PWD"; then fail "$name holds the build folder's path"; fi
   echo "$name: glibc $highest, needs: $needed"
 done
-grep -q '(NEEDED).*\[liblanes.so\]' <<< "$(readelf -d "$work/$folder/libjnilanes.so")" || fail "libjnilanes.so is not linked to liblanes.so"
+grep -qw 'liblanes.so' <<< "$(bash ci/check-needed.sh "$work/$folder/libjnilanes.so" liblanes.so)" || fail "libjnilanes.so is not linked to liblanes.so"
 
 echo "== fresh JVMs"
 cat > "$work/Check.java" <<'JAVA'

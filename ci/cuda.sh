@@ -22,13 +22,8 @@ bytes=$(stat -c %s "$jar")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 unzip -q "$jar" -d "$work"
-needed=$(readelf -d "$work/$folder/liblanes.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | tr '\n' ' ')
-for other in $needed; do
-  case $other in
-    libc.so.6 | libm.so.6 | libpthread.so.0 | libdl.so.2 | librt.so.1 | libgcc_s.so.1 | ld-linux*.so.*) ;;
-    *) fail "liblanes.so needs $other: the driver is all that a user should have to install" ;;
-  esac
-done
+# The driver is all that a user should have to install.
+needed=$(bash ci/check-needed.sh "$work/$folder/liblanes.so")
 targets=$(python3 ci/gpu-targets.py "$work/$folder/liblanes.so" | tr '\n' ';')
 for architecture in $(tr ';' ' ' <<< "${LANES_CUDA_ARCHITECTURES:-80;90;100;120;ptx}"); do
   target="sm_$architecture cubin"
