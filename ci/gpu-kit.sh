@@ -32,6 +32,13 @@ mvn -B -q -DskipTests -pl java/lanes -am test-compile dependency:copy-dependenci
 junit=$(sed -n 's/.*<junit.version>5\(.*\)<\/junit.version>.*/1\1/p' pom.xml)
 mvn -B -q dependency:copy -Dartifact="org.junit.platform:junit-platform-console-standalone:$junit" -DoutputDirectory="$PWD/$kit/lib"
 
+# Stored, not deflated: xz finds more.
+find "$PWD/$kit/lib" "$PWD/$kit/test-libraries" -name '*.jar' | while read -r jar; do
+  mkdir "$kit/jar"
+  (cd "$kit/jar" && unzip -qo "$jar" && rm "$jar" && zip -q -0 -r "$jar" .)
+  rm -r "$kit/jar"
+done
+
 gtest=${LANES_GTEST_SOURCES:-/usr/src/googletest}
 [ -f "$gtest/CMakeLists.txt" ] || fail "GoogleTest's sources are not in $gtest (Debian: libgtest-dev)"
 cp -r "$gtest" "$kit/googletest"
