@@ -13,12 +13,13 @@ struct Kind {
   int32_t dtype, compute;
   // Of a key or a value.
   double Bytes(int32_t head_dim) const {
-    return dtype == LANES_F32 ? 4.0 * head_dim : dtype == LANES_BF16 ? 2.0 * head_dim : head_dim + 4.0;
+    return dtype == LANES_F32 ? 4.0 * head_dim : dtype == LANES_S8 ? head_dim + 4.0 : 2.0 * head_dim;
   }
 };
 constexpr Kind kF32 = {"f32", LANES_F32, LANES_COMPUTE_EXACT}, kBf16 = {"bf16", LANES_BF16, LANES_COMPUTE_EXACT},
-               kBf16Dot = {"bf16 dot", LANES_BF16, LANES_COMPUTE_BF16}, kS8 = {"s8", LANES_S8, LANES_COMPUTE_INT8};
-constexpr Kind kKinds[] = {kF32, kBf16, kBf16Dot, kS8};
+               kBf16Dot = {"bf16 dot", LANES_BF16, LANES_COMPUTE_BF16}, kF16 = {"f16", LANES_F16, LANES_COMPUTE_EXACT},
+               kS8 = {"s8", LANES_S8, LANES_COMPUTE_INT8};
+constexpr Kind kKinds[] = {kF32, kBf16, kBf16Dot, kF16, kS8};
 
 uint32_t Scramble(uint64_t i) { return static_cast<uint32_t>((i * 0x9E3779B97F4A7C15u) >> 33); }
 

@@ -10,18 +10,21 @@ using Rows = std::vector<std::vector<float>>;
 std::vector<AttentionKind> KindsOf(const Case& c) {
   std::vector<AttentionKind> kinds;
   for (const AttentionKind& kind : kAttentionKinds) {
+    // On a CPU that is EXACT: HalvesKeepQueriesOfEverySize.
+    if (kind.compute == LANES_COMPUTE_F16 && !kOnGpu) continue;
     if (c.Text("dtype") == "all" || ParseDtype(c.Text("dtype")) == kind.dtype) kinds.push_back(kind);
   }
   return kinds;
 }
 
-// How `runtime` computes the problem: without bfloat16 dot products BF16 is EXACT. The reference always rounds.
+// How `runtime` computes the problem: without bfloat16 dot products BF16 is EXACT (the reference always rounds), and so is F16 on a CPU.
 AttentionProblem AsComputed(lanes_runtime* runtime, AttentionProblem problem) {
   lanes_runtime_info info = {};
   info.size = sizeof info;
   EXPECT_LANES_OK(lanes_get_runtime_info(runtime, &info));
   const bool rounds = kOnGpu || info.bf16_dot != 0 || info.isa == LANES_ISA_REFERENCE;
   if (problem.compute == LANES_COMPUTE_BF16 && !rounds) problem.compute = LANES_COMPUTE_EXACT;
+  if (problem.compute == LANES_COMPUTE_F16) problem.compute = LANES_COMPUTE_EXACT;
   return problem;
 }
 
@@ -63,7 +66,12 @@ TEST_P(AttentionTest, MatchesTheOracleOnCases) {
       const AttentionProblem problem = MakeAttention(c, kind, ++stream);
       PagedCache cache(problem, stream);
       cache.WriteAll(runtime.get());
-      CheckAgainstOracle(runtime.get(), problem, cache.RunAll(runtime.get()), c.Describe());
+      const Rows rows = cache.RunAll(runtime.get());
+      CheckAgainstOracle(runtime.get(), problem, rows, c.Describe());
+      const Rows halves = cache.RunAll(runtime.get(), true);
+      for (size_t s = 0; s < rows.size(); ++s) {
+        ASSERT_TRUE(SameBits(halves[s], RoundTo(LANES_BF16, rows[s]))) << c.Describe() << " as bfloat16: sequence " << s;
+      }
       if (HasFailure()) return;
     }
   }
@@ -169,7 +177,7 @@ TEST_P(AttentionTest, OrderOfKeysChangesBits) {
 // Equal keys give equal weights: with values that are small integers the mean of 2^k of them is exact.
 TEST_P(AttentionTest, MeanOfEqualKeysIsExact) {
   const RuntimePtr runtime = MakeRuntime(isa(), 2);
-  for (const int32_t dtype : {LANES_F32, LANES_BF16}) {
+  for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_F16}) {
     for (const int64_t kv : {1, 2, 64, 128, 1024, 4096}) {
       AttentionProblem problem = {};
       problem.dim = 20;
@@ -358,6 +366,75 @@ TEST_P(AttentionTest, ReusedPagesForgetTheirScales) {
   EXPECT_TRUE(SameBits(fresh.RunAll(runtime.get())[0], reused.RunAll(runtime.get())[0]));
 }
 
+// Queries of any size that a float can have, in float16 arithmetic: nothing overflows, and little is lost.
+TEST_P(AttentionTest, HalvesKeepQueriesOfEverySize) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  for (const float size : {0.0f, 1e-42f, 1e-38f, 1e-30f, 1e-4f, 1.0f, 1e5f, 1e30f, 1e38f}) {
+    AttentionProblem problem = {};
+    problem.dim = 40;
+    problem.heads = 2;
+    problem.kv_heads = 1;
+    problem.dtype = LANES_F16;
+    problem.compute = LANES_COMPUTE_F16;
+    problem.causal = true;
+    problem.scale = 1.0f;
+    problem.sequences = {{50, 140, 0, 0, {}, {}, {}, {}}, {1, 150, 0, 0, {}, {}, {}, {}}};
+    Random random(13);
+    Fill(&problem, &random);
+    // Scores are of ordinary size, or as small as queries make them.
+    for (Sequence& s : problem.sequences) {
+      for (float& q : s.q) q *= size;
+      for (float& k : s.k) k = RoundTo(LANES_F16, size > 1 ? std::max(1 / size, 6e-5f) * k : k);
+    }
+    PagedCache cache(problem, 1);
+    cache.WriteAll(runtime.get());
+    const Rows rows = cache.RunAll(runtime.get());
+    if (!kOnGpu) {
+      AttentionProblem exact = problem;
+      exact.compute = LANES_COMPUTE_EXACT;
+      cache.Replace(exact);
+      ExpectSameBits(rows, cache.RunAll(runtime.get()), "EXACT");
+    }
+    if (size <= 1e5f) {
+      CheckAgainstOracle(runtime.get(), problem, rows, "queries of " + std::to_string(size));
+    } else {
+      // One key has all the weight, or several that tie.
+      for (const std::vector<float>& row : rows) {
+        for (const float value : row) ASSERT_LE(std::fabs(value), 1.0f) << "queries of " << size;
+      }
+    }
+    if (HasFailure()) return;
+  }
+}
+
+// A query that holds infinity or NaN gives NaN in its own row alone, whatever it is multiplied in.
+TEST_P(AttentionTest, QueriesThatAreNotFiniteGiveNan) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 1);
+  for (const AttentionKind& kind : kAttentionKinds) {
+    AttentionProblem problem = LongPrompts(kind);
+    problem.use_q_sink = false;
+    problem.sequences.resize(1);
+    PagedCache cache(problem, 3);
+    cache.WriteAll(runtime.get());
+    const std::vector<float> expected = cache.RunAll(runtime.get())[0];
+    AttentionProblem dirty = problem;
+    const int64_t width = problem.Width(), dim = problem.dim;
+    dirty.sequences[0].q[7 * width + 1 * dim + 3] = INFINITY;
+    dirty.sequences[0].q[9 * width + 4 * dim + 23] = -INFINITY;
+    dirty.sequences[0].q[9 * width + 5 * dim] = std::nanf("");
+    cache.Replace(dirty);
+    const std::vector<float> rows = cache.RunAll(runtime.get())[0];
+    for (int64_t i = 0; i < 300 * width; ++i) {
+      const int64_t query = i / width, head = i % width / dim;
+      if ((query == 7 && head == 1) || (query == 9 && head >= 4)) {
+        ASSERT_TRUE(std::isnan(rows[i])) << "dtype " << kind.dtype << " query " << query << " head " << head << " is " << rows[i];
+      } else {
+        ASSERT_EQ(memcmp(&rows[i], &expected[i], 4), 0) << "dtype " << kind.dtype << " query " << query << " head " << head;
+      }
+    }
+  }
+}
+
 TEST_P(AttentionTest, OutputMayReplaceQueries) {
   const RuntimePtr runtime = MakeRuntime(isa(), 2);
   const PoolPtr pool = MakePool(1, 1, 2, 16, LANES_F32);
@@ -482,16 +559,30 @@ TEST_P(AttentionTest, RefusesBadArguments) {
   refused("sinks_len", [](auto* p) { p->sinks_len = 1; });
   refused("out_len", [](auto* p) { p->out_len = 95; });
   refused("out is NULL", [](auto* p) { p->out = nullptr; });
+  std::vector<uint16_t> halves(3 * 32);
+  const auto as_bf16 = [&](lanes_attention_params* p) {
+    p->out = nullptr;
+    p->out_bf16 = halves.data();
+    p->out_bf16_len = halves.size();
+    p->out_bf16_stride = 32;
+  };
+  refused("both out and out_bf16", [&](auto* p) { as_bf16(p); p->out = out.data(); });
+  refused("out_bf16_len", [&](auto* p) { as_bf16(p); p->out_bf16_len = 95; });
+  refused("out_bf16_stride", [&](auto* p) { as_bf16(p); p->out_bf16_stride = 31; });
+  refused("out_bf16 and q overlap", [&](auto* p) { as_bf16(p); p->out_bf16 = reinterpret_cast<uint16_t*>(q.data()); });
   refused("overlap", [&](auto* p) { p->out = q.data() + 1; });
   refused("overlap", [&](auto* p) { p->q_sink = q_sink.data(); p->q_sink_len = 96; p->out = q_sink.data(); });
   refused("64 bits", [](auto* p) { p->tokens = INT64_MAX; });
-  refused("compute is 3", [](auto* p) { p->compute = 3; });
+  refused("compute is 4", [](auto* p) { p->compute = 4; });
   refused("compute is -1", [](auto* p) { p->compute = -1; });
   refused("compute is 1 for f32 pages", [](auto* p) { p->compute = LANES_COMPUTE_BF16; });
   refused("compute is 2 for f32 pages", [](auto* p) { p->compute = LANES_COMPUTE_INT8; });
-  const PoolPtr s8 = MakePool(4, 2, 2, 8, LANES_S8), bf16 = MakePool(4, 2, 2, 8, LANES_BF16);
+  refused("compute is 3 for f32 pages", [](auto* p) { p->compute = LANES_COMPUTE_F16; });
+  const PoolPtr s8 = MakePool(4, 2, 2, 8, LANES_S8), bf16 = MakePool(4, 2, 2, 8, LANES_BF16), f16 = MakePool(4, 2, 2, 8, LANES_F16);
   refused("compute is 0 for s8 pages", [&](auto* p) { p->pool = s8.get(); });
   refused("compute is 2 for bf16 pages", [&](auto* p) { p->pool = bf16.get(); p->compute = LANES_COMPUTE_INT8; });
+  refused("compute is 3 for bf16 pages", [&](auto* p) { p->pool = bf16.get(); p->compute = LANES_COMPUTE_F16; });
+  refused("compute is 1 for f16 pages", [&](auto* p) { p->pool = f16.get(); p->compute = LANES_COMPUTE_BF16; });
   refused("size", [](auto* p) { p->size = sizeof *p + 8; });
   // What no query sees need not be there; a sequence without queries asks for nothing.
   window = {3, 0};

@@ -458,7 +458,7 @@ typedef struct lanes_kv_pool_params {
   int32_t layers;
   int32_t kv_heads;
   int32_t head_dim;
-  int32_t dtype; /* LANES_F32, LANES_BF16 or LANES_S8 */
+  int32_t dtype; /* lanes_dtype */
   const lanes_runtime* runtime; /* whose device holds it, and may be destroyed before it; NULL: host memory, for any CPU runtime */
 } lanes_kv_pool_params;
 
@@ -470,7 +470,7 @@ LANES_API int32_t lanes_kv_pool_bytes(const lanes_kv_pool_params* params, uint64
 LANES_API int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page);
 
 /* Writes keys and values of `tokens` tokens to their slots. A slot is page * LANES_PAGE_TOKENS + offset, or -1: not kept.
-   BF16 pages round half to even. S8 pages quantize each head's row x: scale = max |x| / 127 and
+   BF16 and F16 pages round half to even; in F16, what is beyond 65504 becomes infinite. S8 pages quantize each head's row x: scale = max |x| / 127 and
    element = clamp(round(x / scale), -127, 127), rounding half to even, in float32; a scale of 0 gives elements 0. A row that
    holds NaN or infinity gets the scale NaN, so that whoever sees it gets NaN.
 
@@ -518,9 +518,11 @@ LANES_API int32_t lanes_kv_write(lanes_runtime* runtime, const lanes_kv_write_pa
    keys use q. So positions inside the cache can be re-numbered without touching stored keys.
 
    `compute` says how it multiplies, with s = scale * log2(e):
-    - EXACT (F32 and BF16 pages): float32 throughout; bfloat16 elements are widened in registers.
+    - EXACT (F32, BF16 and F16 pages): float32 throughout; narrower elements are widened in registers.
     - BF16 (BF16 pages): s * q and the weights 2^(score - maximum) are rounded to bfloat16, half to even, and multiplied in pairs
       with float32 sums; the weights are summed as rounded. On a CPU without bfloat16 dot instructions it is computed as EXACT.
+    - F16 (F16 pages): the same with IEEE halves, but for a power of two for s * q of a head, the one that brings its largest
+      magnitude into [2^14, 2^15): it is multiplied before it is rounded, and the score is divided. On a CPU it is computed as EXACT.
     - INT8 (S8 pages, and the only one for them): s * q of a head becomes 16-bit integers times a power of two, the one that
       brings the largest into [2^14, 2^15); so do the weights times the values' scales, for each tile of keys. Products with
       int8 elements are summed exactly. score = float(sum) * power * key scale; a tile adds float(sum) * power to the output.
@@ -552,10 +554,13 @@ typedef struct lanes_attention_params {
   uint64_t window_len;
   const int64_t* sinks; /* [sequences], or NULL for no sinks */
   uint64_t sinks_len;
-  float* out; /* [tokens, heads * head_dim]; may be q with the same stride when q_sink is NULL */
+  float* out; /* [tokens, heads * head_dim]; may be q with the same stride when q_sink is NULL. NULL with out_bf16 */
   uint64_t out_len;
   int64_t out_stride;
   int32_t compute; /* lanes_compute */
+  uint16_t* out_bf16; /* instead of out: what out would hold, rounded to bfloat16, half to even */
+  uint64_t out_bf16_len;
+  int64_t out_bf16_stride;
 } lanes_attention_params;
 
 LANES_API int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* params);

@@ -9,12 +9,14 @@ namespace {
 using LongLong = long long;
 
 void CheckCompute(int32_t compute, int32_t dtype) {
-  CheckRange(compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_INT8, "compute");
+  CheckRange(compute, LANES_COMPUTE_EXACT, LANES_COMPUTE_F16, "compute");
   const bool fits = dtype == LANES_S8 ? compute == LANES_COMPUTE_INT8
-                                      : compute == LANES_COMPUTE_EXACT || (compute == LANES_COMPUTE_BF16 && dtype == LANES_BF16);
+                                      : compute == LANES_COMPUTE_EXACT || (compute == LANES_COMPUTE_BF16 && dtype == LANES_BF16) ||
+                                            (compute == LANES_COMPUTE_F16 && dtype == LANES_F16);
   if (!fits) {
-    ThrowInvalid("compute is %d for %s pages: expected EXACT (0) for f32, EXACT or BF16 (1) for bf16, INT8 (2) for s8", compute,
-                 DtypeName(dtype));
+    ThrowInvalid("compute is %d for %s pages: expected EXACT (0) for f32, EXACT or BF16 (1) for bf16, EXACT or F16 (3) for f16, INT8 (2) "
+                 "for s8",
+                 compute, DtypeName(dtype));
   }
 }
 
@@ -77,11 +79,21 @@ void CheckSequences(const lanes_attention_params& p) {
   }
 }
 
+Region OutputOf(const lanes_attention_params& p, int64_t width) {
+  return p.out_bf16 != nullptr ? RegionOf(p.out_bf16, p.tokens, width, p.out_bf16_stride, "out_bf16")
+                               : RegionOf(p.out, p.tokens, width, p.out_stride, "out");
+}
+
 void CheckOutput(const lanes_attention_params& p, int64_t width) {
-  CheckMatrix(p.out, p.out_len, p.tokens, width, p.out_stride, "out");
-  const Region out = RegionOf(p.out, p.tokens, width, p.out_stride, "out");
+  if (p.out_bf16 == nullptr) {
+    CheckMatrix(p.out, p.out_len, p.tokens, width, p.out_stride, "out");
+  } else {
+    if (p.out != nullptr) ThrowInvalid("both out and out_bf16 are given: expected one of them");
+    CheckMatrix(p.out_bf16, p.out_bf16_len, p.tokens, width, p.out_bf16_stride, "out_bf16");
+  }
+  const Region out = OutputOf(p, width);
   const Region q = RegionOf(p.q, p.tokens, width, p.q_stride, "q");
-  if (p.q_sink == nullptr) {
+  if (p.q_sink == nullptr && p.out_bf16 == nullptr) {
     CheckDisjointOrSame(out, q);
   } else {
     CheckDisjoint(out, q);
@@ -118,7 +130,7 @@ int32_t lanes_attention(lanes_runtime* runtime, const lanes_attention_params* pa
     if (p.tokens == 0) return;
     CheckSameDevice(*pinned, pool->device, "pool");
     CheckReachable(*pinned, {RegionOf(p.q, p.tokens, width, p.q_stride, "q"), RegionOf(p.q_sink, p.tokens, width, p.q_stride, "q_sink"),
-                             RegionOf(p.out, p.tokens, width, p.out_stride, "out")});
+                             OutputOf(p, width)});
     Turn turn(*pinned, OpId::attention);
     turn.kernels().attention->run(turn.context(), p);
     turn.End();

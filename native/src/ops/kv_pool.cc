@@ -16,9 +16,9 @@ void CheckParams(const lanes_kv_pool_params& params) {
   CheckField(params.layers, INT32_MAX, "layers");
   CheckField(params.kv_heads, INT32_MAX, "kv_heads");
   CheckField(params.head_dim, LANES_MAX_HEAD_DIM, "head_dim");
-  if (params.dtype != LANES_F32 && params.dtype != LANES_BF16 && params.dtype != LANES_S8) {
-    ThrowInvalid("dtype is %d (%s): KV pages are f32 (%d), bf16 (%d) or s8 (%d)", params.dtype, DtypeName(params.dtype), LANES_F32,
-                 LANES_BF16, LANES_S8);
+  if (!IsDtype(params.dtype)) {
+    ThrowInvalid("dtype is %d: KV pages are f32 (%d), bf16 (%d), f16 (%d) or s8 (%d)", params.dtype, LANES_F32, LANES_BF16, LANES_F16,
+                 LANES_S8);
   }
 }
 
@@ -38,7 +38,8 @@ lanes_kv_pool Layout(const lanes_kv_pool_params& params, bool on_device) {
     pool.block_bytes = 2 * value_bytes + scale_bytes;
     return pool;
   }
-  pool.per_unit = static_cast<int32_t>(4 / DtypeBytes(params.dtype));
+  pool.unit_bytes = params.dtype == LANES_F16 ? 2 : 4;
+  pool.per_unit = static_cast<int32_t>(pool.unit_bytes / DtypeBytes(params.dtype));
   pool.key_units = static_cast<int32_t>(CeilDiv(params.head_dim, pool.per_unit));
   pool.key_bytes = ScaleOffset(&pool) + scale_bytes;
   pool.block_bytes = pool.key_bytes + value_bytes;
@@ -63,7 +64,7 @@ KvPool::KvPool(const lanes_kv_pool_params& params, std::shared_ptr<Accelerator> 
 }
 
 void KvPool::PoisonPage(int32_t page) {
-  // All bits set is a NaN in float32 and in bfloat16.
+  // All bits set is a NaN in float32, bfloat16 and IEEE half.
   for (int32_t layer = 0; layer < layers; ++layer) {
     unsigned char* const blocks = KvBlock(this, layer, page, 0);
     if (device == nullptr) {

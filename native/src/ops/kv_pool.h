@@ -4,8 +4,10 @@
 // order in which attention reads them. A unit of a key holds 1, 2 or 4 of its dimensions, and the units of neighbouring keys
 // lie side by side: SIMD lanes run over keys. A unit of values holds one dimension of 1, 2 or 4 neighbouring keys: lanes run
 // over the head dimension. The columns of values are divided into panels of up to kPanelCols, stored one after the other.
+// IEEE halves are widened by instructions that take them side by side: their units have 16 bits, and hold one.
 //
 //   f32   keys [headDim][64]         values, for each panel, [64][panel width]
+//   f16   the same
 //   bf16  keys [headDim / 2][64][2]  values, for each panel, [64 / 2][panel width][2]
 //   s8    keys [headDim / 4][64][4]  values, for each panel, [64 / 4][panel width][4]
 //         between them the keys' scales [64] and the values' scales [64], float32
@@ -34,12 +36,13 @@ struct lanes_kv_pool {
   int32_t head_dim;
   int32_t dtype;
   int32_t per_unit;      // elements in a unit: 1, 2 or 4
+  int32_t unit_bytes;    // 4 or 2
   int32_t key_units;     // of a key: head_dim / per_unit, rounded up; the padding is written, and zero
   int32_t value_cols;    // head_dim rounded up to 16: the padding is multiplied, and never looked at
   int64_t key_bytes;     // of a block: keys and, in s8 pages, all scales
   int64_t block_bytes;   // keys and values
   unsigned char* data;   // [layers][pages][kv_heads] blocks
-  lanes::Accelerator* device;  // whose memory this is, or null; then per_unit, key_units and key_bytes are 0
+  lanes::Accelerator* device;  // whose memory this is, or null; then per_unit, unit_bytes, key_units and key_bytes are 0
 };
 
 namespace lanes {
@@ -53,7 +56,7 @@ static inline unsigned char* KvBlock(const lanes_kv_pool* pool, int32_t layer, i
 
 // Of an s8 block: where the keys' scales begin; those of the values follow them.
 static inline int64_t ScaleOffset(const lanes_kv_pool* pool) {
-  return static_cast<int64_t>(pool->key_units) * LANES_PAGE_TOKENS * 4;
+  return static_cast<int64_t>(pool->key_units) * LANES_PAGE_TOKENS * pool->unit_bytes;
 }
 
 // Columns [column, column + width) of the values. Panels are of nearly equal width, in groups of 16 columns.

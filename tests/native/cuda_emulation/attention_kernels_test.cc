@@ -40,11 +40,12 @@ struct Part {
 class Batch {
  public:
   Batch(const AttentionProblem& problem, std::vector<Part> parts, uint64_t placement) : problem_(problem), parts_(std::move(parts)) {
-    const int32_t bytes = problem.dtype == LANES_F32 ? 4 : problem.dtype == LANES_BF16 ? 2 : 1;
+    const int32_t bytes = problem.dtype == LANES_F32 ? 4 : problem.dtype == LANES_S8 ? 1 : 2;
     pool_.kv_heads = problem.kv_heads;
     pool_.head_dim = problem.dim;
     pool_.row = (problem.dim + 15) / 16 * 16;
     pool_.element_bytes = bytes;
+    pool_.dtype = problem.dtype;
     pool_.block_bytes = 2 * pool_.Values() + (bytes == 1 ? 2 * LANES_PAGE_TOKENS * 4 : 0);
     pool_.pages = 2;
     for (const Part& part : parts_) {
@@ -135,11 +136,11 @@ class Batch {
     std::memset(row, 0, static_cast<size_t>(pool_.row) * pool_.element_bytes);
     const lanes_test::QuantizedRow quantized(x, problem_.dim);
     for (int64_t d = 0; d < problem_.dim; ++d) {
-      const uint16_t bf16 = reference::FloatToBf16(x[d]);
+      const uint16_t half = problem_.dtype == LANES_F16 ? reference::FloatToF16(x[d]) : reference::FloatToBf16(x[d]);
       const auto s8 = static_cast<int8_t>(quantized.elements[d]);
       unsigned char* const to = row + d * pool_.element_bytes;
       if (pool_.element_bytes == 4) std::memcpy(to, x + d, 4);
-      if (pool_.element_bytes == 2) std::memcpy(to, &bf16, 2);
+      if (pool_.element_bytes == 2) std::memcpy(to, &half, 2);
       if (pool_.element_bytes == 1) std::memcpy(to, &s8, 1);
     }
     if (pool_.element_bytes == 1) std::memcpy(scales + slot * 4, &quantized.scale, 4);

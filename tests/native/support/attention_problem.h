@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/scalar.h"
 #include "support/lanes_test.h"
 
 namespace lanes_test {
@@ -32,6 +33,8 @@ struct AttentionKind {
 constexpr AttentionKind kAttentionKinds[] = {{LANES_F32, LANES_COMPUTE_EXACT},
                                              {LANES_BF16, LANES_COMPUTE_EXACT},
                                              {LANES_BF16, LANES_COMPUTE_BF16},
+                                             {LANES_F16, LANES_COMPUTE_EXACT},
+                                             {LANES_F16, LANES_COMPUTE_F16},
                                              {LANES_S8, LANES_COMPUTE_INT8}};
 
 // The only kind, or the first, of a dtype.
@@ -82,10 +85,9 @@ inline void Fill(AttentionProblem* problem, Random* random) {
     s.q_sink = random->Floats(s.n * problem->Width(), 2.0f);
     s.k = random->Floats(s.kv * problem->KvWidth(), 2.0f);
     s.v = random->Floats(s.kv * problem->KvWidth(), 1.0f);
-    if (problem->dtype == LANES_BF16) {
-      s.k = RoundTo(LANES_BF16, s.k);
-      s.v = RoundTo(LANES_BF16, s.v);
-    }
+    // What pages of halves hold; of other floats nothing changes.
+    s.k = RoundTo(problem->dtype, s.k);
+    s.v = RoundTo(problem->dtype, s.v);
   }
 }
 
@@ -137,8 +139,13 @@ inline std::vector<double> RoundedQuery(const AttentionProblem& problem, const f
   const double power = largest == 0 ? 1 : std::exp2(14 - std::floor(std::log2(static_cast<double>(largest))));
   for (int64_t d = 0; d < problem.dim; ++d) {
     const float x = q[d] * static_cast<float>(s);
-    const bool bf16 = problem.compute == LANES_COMPUTE_BF16;
-    rounded[d] = (bf16 ? RoundTo(LANES_BF16, x) : std::min(32767.0, std::nearbyint(x * power)) / power) / s;
+    if (problem.compute == LANES_COMPUTE_BF16) {
+      rounded[d] = RoundTo(LANES_BF16, x) / s;
+    } else if (problem.compute == LANES_COMPUTE_F16) {
+      rounded[d] = RoundTo(LANES_F16, static_cast<float>(x * power)) / power / s;
+    } else {
+      rounded[d] = std::min(32767.0, std::nearbyint(x * power)) / power / s;
+    }
   }
   return rounded;
 }
@@ -177,15 +184,22 @@ struct Unfused {
     }
     for (int64_t d = 0; d < dim; ++d) {
       T value = 0;
-      double magnitude = 0;
+      double magnitude = 0, unweighted = 0;
       for (int64_t j = 0; j < s.kv; ++j) {
         if (!problem.Visible(s, i, j)) continue;
+        const double v = std::fabs(v_[j * width + column + d]);
         value += weights[j] * static_cast<T>(v_[j * width + column + d]);
-        magnitude += static_cast<double>(weights[j]) * std::fabs(v_[j * width + column + d]);
+        magnitude += static_cast<double>(weights[j]) * v;
+        unweighted += v;
       }
       out[at + d] = value / sum;
-      // A weight rounded to bfloat16 is off by at most 2^-9 of it, and so is their sum.
-      if (problem.compute == LANES_COMPUTE_BF16) allowed[at + d] = 0x1.02p-8 * magnitude / static_cast<double>(sum);
+      // A weight rounded to bfloat16 is off by at most 2^-9 of it, and so is their sum. To a half by at most 2^-12, or 2^-25.
+      const double whole = static_cast<double>(sum);
+      if (problem.compute == LANES_COMPUTE_BF16) allowed[at + d] = 0x1.02p-8 * magnitude / whole;
+      if (problem.compute == LANES_COMPUTE_F16) {
+        const double of_sum = static_cast<double>(s.kv) * std::fabs(static_cast<double>(out[at + d]));
+        allowed[at + d] = (0x1.02p-11 * magnitude + 0x1p-25 * (unweighted + of_sum)) / whole;
+      }
     }
     if (problem.compute == LANES_COMPUTE_INT8) AllowS8(problem, s, i, column, weights, static_cast<double>(sum), &allowed[at]);
   }
@@ -272,8 +286,8 @@ class PagedCache {
     int64_t begin, end;
   };
 
-  // Runs the parts as one batch and returns each one's rows.
-  std::vector<std::vector<float>> Run(lanes_runtime* runtime, const std::vector<Part>& parts) const {
+  // Runs the parts as one batch and returns each one's rows, which with `bf16` come as bfloat16.
+  std::vector<std::vector<float>> Run(lanes_runtime* runtime, const std::vector<Part>& parts, bool bf16 = false) const {
     const int64_t width = given_->Width(), stride = width + given_->q_pad, offset = given_->offset;
     std::vector<int64_t> q_begin = {0}, kv_len, window, sinks;
     std::vector<int32_t> table;
@@ -296,7 +310,8 @@ class PagedCache {
     const GuardedInput<float> guarded_q(q), guarded_sink(q_sink);
     const GuardedInput<int64_t> guarded_begin(q_begin), guarded_len(kv_len), guarded_window(window), guarded_sinks(sinks);
     const GuardedInput<int32_t> guarded_table(table);
-    GuardedOutput out(tokens, width, stride, offset);
+    GuardedOutput out(bf16 ? 0 : tokens, width, stride, offset);
+    GuardedMatrix<uint16_t> out_bf16(bf16 ? tokens : 0, width, stride, offset);
     lanes_attention_params params = {};
     params.size = sizeof params;
     params.pool = pool_.get();
@@ -324,13 +339,21 @@ class PagedCache {
     params.window_len = guarded_window.size();
     params.sinks = guarded_sinks.data();
     params.sinks_len = guarded_sinks.size();
-    params.out = out.data();
-    params.out_len = out.size();
-    params.out_stride = stride;
+    if (bf16) {
+      params.out_bf16 = out_bf16.data();
+      params.out_bf16_len = out_bf16.size();
+      params.out_bf16_stride = stride;
+    } else {
+      params.out = out.data();
+      params.out_len = out.size();
+      params.out_stride = stride;
+    }
     params.compute = given_->compute;
     EXPECT_LANES_OK(lanes_attention(runtime, &params));
     out.CheckSentinels();
-    const std::vector<float> dense = out.Dense();
+    out_bf16.CheckSentinels();
+    std::vector<float> dense = out.Dense();
+    for (const uint16_t element : out_bf16.Dense()) dense.push_back(lanes::reference::Bf16ToFloat(element));
     std::vector<std::vector<float>> rows;
     for (size_t i = 0; i < parts.size(); ++i) {
       rows.emplace_back(dense.begin() + q_begin[i] * width, dense.begin() + q_begin[i + 1] * width);
@@ -338,10 +361,10 @@ class PagedCache {
     return rows;
   }
 
-  std::vector<std::vector<float>> RunAll(lanes_runtime* runtime) const {
+  std::vector<std::vector<float>> RunAll(lanes_runtime* runtime, bool bf16 = false) const {
     std::vector<Part> parts;
     for (size_t s = 0; s < given_->sequences.size(); ++s) parts.push_back({s, 0, given_->sequences[s].n});
-    return Run(runtime, parts);
+    return Run(runtime, parts, bf16);
   }
 
  private:

@@ -331,11 +331,18 @@ class ItemRunner {
 
  public:
   void WriteRow(int64_t row, const float* output, float sum) const {
-    float* out = p_.out + (first_token_ + Token(row)) * p_.out_stride + HeadOffset(row);
+    const int64_t token = first_token_ + Token(row), head = HeadOffset(row), dim = pool_.head_dim;
     const F32 divisor = Set(sum);
     int64_t d = 0;
-    for (; d + kLanes <= pool_.head_dim; d += kLanes) Store(out + d, Div(Load(output + d), divisor));
-    if (d < pool_.head_dim) StoreN(out + d, Div(Load(output + d), divisor), pool_.head_dim - d);
+    if (p_.out_bf16 != nullptr) {
+      uint16_t* out = p_.out_bf16 + token * p_.out_bf16_stride + head;
+      for (; d + kLanes <= dim; d += kLanes) StoreBf16(out + d, Div(Load(output + d), divisor));
+      if (d < dim) StoreBf16N(out + d, Div(Load(output + d), divisor), dim - d);
+      return;
+    }
+    float* out = p_.out + token * p_.out_stride + head;
+    for (; d + kLanes <= dim; d += kLanes) Store(out + d, Div(Load(output + d), divisor));
+    if (d < dim) StoreN(out + d, Div(Load(output + d), divisor), dim - d);
   }
 
  private:
@@ -410,7 +417,7 @@ static void RunFormat(OpContext& context, const lanes_attention_params& p) {
   });
 }
 
-// What this ISA does by itself; BF16 is EXACT without bfloat16 dot products.
+// What this ISA does by itself; BF16 is EXACT without bfloat16 dot products, and F16 always is.
 static void AttentionRun(OpContext& context, const lanes_attention_params& p) {
   switch (p.pool->dtype) {
     case LANES_F32:
@@ -418,6 +425,9 @@ static void AttentionRun(OpContext& context, const lanes_attention_params& p) {
       break;
     case LANES_BF16:
       RunFormat<Bf16Format>(context, p);
+      break;
+    case LANES_F16:
+      RunFormat<F16Format>(context, p);
       break;
     default:
       RunFormat<S8Format>(context, p);

@@ -151,6 +151,17 @@ class Row {
   float* const scores_;
 };
 
+void Store(const lanes_attention_params& p, int64_t token, int64_t head, const float* row) {
+  const int64_t dim = p.pool->head_dim;
+  for (int64_t d = 0; d < dim; ++d) {
+    if (p.out_bf16 != nullptr) {
+      p.out_bf16[token * p.out_bf16_stride + head * dim + d] = FloatToBf16(row[d]);
+    } else {
+      p.out[token * p.out_stride + head * dim + d] = row[d];
+    }
+  }
+}
+
 void Attention(OpContext& context, const lanes_attention_params& p) {
   int64_t longest = 0;
   for (int32_t s = 0; s < p.sequences; ++s) {
@@ -163,8 +174,9 @@ void Attention(OpContext& context, const lanes_attention_params& p) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t token = i / p.heads, head = i % p.heads, at = (first + token) * p.q_stride + head * p.pool->head_dim;
         Row row(p, s, p.kv_len[s] - count + token, static_cast<int32_t>(head), scratch + worker * longest);
-        row.Run(p.q + at, p.q_sink == nullptr ? nullptr : p.q_sink + at,
-                p.out + (first + token) * p.out_stride + head * p.pool->head_dim);
+        float out[LANES_MAX_HEAD_DIM];
+        row.Run(p.q + at, p.q_sink == nullptr ? nullptr : p.q_sink + at, out);
+        Store(p, first + token, head, out);
       }
     });
   }

@@ -3,7 +3,8 @@
 //
 // A format has
 //   Sum            lanes of a sum: F32, or I32 where sums are exact
-//   kPerUnit       elements in a unit of the page
+//   kUnitBytes     of a unit of the page
+//   kPerUnit       elements in it
 //   kRowUnits      units of 32 bits that a row has for each unit of the page
 //   Add            the step, for R rows `stride` apart and N vectors of units
 //   PackQuery      a query as a row of units
@@ -15,15 +16,15 @@
 namespace lanes {
 namespace LANES_ISA {
 
-// Of the 64 keys of a tile, 32-bit units of one dimension lie side by side.
+// Of the 64 keys of a tile, units of one dimension lie side by side.
 constexpr int kTileKeys = LANES_PAGE_TOKENS;
 constexpr int kTileVectors = kTileKeys / kLanes;
-constexpr int64_t kVectorBytes = 4 * kLanes;
 
+// Vectors of units of 32 bits.
 template <int N>
 static inline void LoadUnits(const unsigned char* units, I32 (&to)[N]) {
 #pragma GCC unroll 8
-  for (int i = 0; i < N; ++i) to[i] = LoadI(reinterpret_cast<const int32_t*>(units + i * kVectorBytes));
+  for (int i = 0; i < N; ++i) to[i] = LoadI(reinterpret_cast<const int32_t*>(units) + i * kLanes);
 }
 
 // 16-bit integers for a block of numbers: `up` brings the largest magnitude, given by its bits, into [2^14, 2^15); `down` undoes
@@ -61,26 +62,34 @@ struct QueryRow {
 
 static inline Mask AllIf(bool condition) { return FirstLanes(condition ? kLanes : 0); }
 
-struct F32Format {
+static inline F32 LoadWide(const float* p) { return Load(p); }
+static inline F32 LoadWide(const uint16_t* p) { return LoadF16(p); }
+
+// One number a unit: float32, or an IEEE half, which is widened as it is loaded.
+template <class Unit>
+struct FloatFormat {
   using Sum = F32;
-  static constexpr int kPerUnit = 1, kRowUnits = 1;
+  static constexpr int kUnitBytes = sizeof(Unit), kPerUnit = 1, kRowUnits = 1;
 
   static inline void PackQuery(const QueryRow& query, float* units, RowScale*) {
     for (int64_t d = 0; d < query.cols; d += kLanes) Store(units + d, query.Scaled(d));
   }
 
+  template <int N>
+  static inline void LoadVectors(const unsigned char* units, F32 (&to)[N]) {
+#pragma GCC unroll 8
+    for (int i = 0; i < N; ++i) to[i] = LoadWide(reinterpret_cast<const Unit*>(units) + i * kLanes);
+  }
   template <int R, int N>
   static inline void Add(F32 (&sums)[R][N], const float* a, int64_t stride, const unsigned char* units) {
     F32 x[N];
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) x[i] = Load(reinterpret_cast<const float*>(units + i * kVectorBytes));
+    LoadVectors<N>(units, x);
     AddProducts<R, N>(sums, a, stride, x);
   }
   template <int R, int N>
   static inline void AddSeen(F32 (&sums)[R][N], const float* a, int64_t stride, const unsigned char* units, const uint8_t* seen) {
     F32 x[N];
-#pragma GCC unroll 8
-    for (int i = 0; i < N; ++i) x[i] = Load(reinterpret_cast<const float*>(units + i * kVectorBytes));
+    LoadVectors<N>(units, x);
     AddSeenProducts<R, N>(sums, a, stride, x, seen[0]);
   }
 
@@ -105,10 +114,13 @@ struct F32Format {
   }
 };
 
+using F32Format = FloatFormat<float>;
+using F16Format = FloatFormat<uint16_t>;
+
 // bfloat16 pages in float32 arithmetic: the two elements of a unit one after the other.
 struct Bf16Format {
   using Sum = F32;
-  static constexpr int kPerUnit = 2, kRowUnits = 2;
+  static constexpr int kUnitBytes = 4, kPerUnit = 2, kRowUnits = 2;
 
   static inline void PackQuery(const QueryRow& query, float* units, RowScale* scale) {
     F32Format::PackQuery(query, units, scale);
@@ -118,7 +130,7 @@ struct Bf16Format {
   static inline void LoadHalf(const unsigned char* units, int half, F32 (&to)[N]) {
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) {
-      const uint16_t* at = reinterpret_cast<const uint16_t*>(units + i * kVectorBytes);
+      const uint16_t* at = reinterpret_cast<const uint16_t*>(units) + 2 * i * kLanes;
       to[i] = half == 0 ? LoadBf16Even(at) : LoadBf16Odd(at);
     }
   }
@@ -144,7 +156,7 @@ struct Bf16Format {
 // bfloat16 pages in bfloat16 dot products: rows are pairs of bfloat16 too.
 struct Bf16DotFormat {
   using Sum = F32;
-  static constexpr int kPerUnit = 2, kRowUnits = 1;
+  static constexpr int kUnitBytes = 4, kPerUnit = 2, kRowUnits = 1;
 
   static inline void PackQuery(const QueryRow& query, float* units, RowScale*) {
     for (int64_t d = 0; d < query.cols; d += kLanes) StoreBf16ForDot(reinterpret_cast<uint16_t*>(units) + d, query.Scaled(d));
@@ -182,7 +194,7 @@ struct Bf16DotFormat {
 // int8 pages: rows are 16-bit integers, sums are exact. Keys that are not seen have the weight 0.
 struct S8Format {
   using Sum = I32;
-  static constexpr int kPerUnit = 4, kRowUnits = 2;
+  static constexpr int kUnitBytes = 4, kPerUnit = 4, kRowUnits = 2;
 
   static inline void PackQuery(const QueryRow& query, float* units, RowScale* scale) {
     I32 largest = SetI(0);

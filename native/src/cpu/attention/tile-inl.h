@@ -19,11 +19,11 @@ struct PageEnd {
   int64_t next;
 };
 
-// The cache lines of `vectors` vectors at `at`, which begin at a multiple of a line or share one.
-static inline void FetchLines(const unsigned char* at, int vectors, const PageEnd& page) {
+// The cache lines of `bytes` at `at`, which begin at a multiple of a line or share one.
+static inline void FetchLines(const unsigned char* at, int64_t bytes, const PageEnd& page) {
   const unsigned char* ahead = at + kFetchAhead;
   if (ahead >= page.end) ahead += page.next;
-  for (int64_t i = 0; i < vectors * kVectorBytes; i += 64) PrefetchL2(ahead + i);
+  for (int64_t i = 0; i < bytes; i += 64) PrefetchL2(ahead + i);
 }
 
 struct ScoreArgs {
@@ -55,13 +55,14 @@ static inline void ScoreChunk(const ScoreArgs& a, int vector) {
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) BeginScore(&sums[r][i], a, r);
   }
+  constexpr int64_t kVectorBytes = Format::kUnitBytes * kLanes;
   const unsigned char* keys = a.keys + vector * kVectorBytes;
   const float* q = a.q;
   for (int u = 0; u < a.units; ++u) {
-    if (a.fetch) FetchLines(keys, N, a.page);
+    if (a.fetch) FetchLines(keys, N * kVectorBytes, a.page);
     Format::template Add<R, N>(sums, q, a.q_stride, keys);
     q += Format::kRowUnits;
-    keys += kTileKeys * 4;
+    keys += kTileKeys * Format::kUnitBytes;
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -127,7 +128,8 @@ static inline UnitRange UnitsOf(const ValueArgs& a) {
 // Vectors [vector, vector + N) of a panel.
 template <class Format, int R, int N>
 static inline void ValueChunk(const ValueArgs& a, const UnitRange& range, const ValuePanel& panel, int vector) {
-  const int64_t cols = a.pool->value_cols, row_bytes = 4 * static_cast<int64_t>(panel.width);
+  constexpr int64_t kVectorBytes = Format::kUnitBytes * kLanes;
+  const int64_t cols = a.pool->value_cols, row_bytes = Format::kUnitBytes * static_cast<int64_t>(panel.width);
   float* output = a.output + panel.column + vector * kLanes;
   typename Format::Sum sums[R][N];
 #pragma GCC unroll 8
@@ -135,7 +137,7 @@ static inline void ValueChunk(const ValueArgs& a, const UnitRange& range, const 
 #pragma GCC unroll 8
     for (int i = 0; i < N; ++i) BeginOutput(&sums[r][i], output + r * cols + i * kLanes, a, r);
   }
-  const unsigned char* units = a.values + panel.column * static_cast<int64_t>(kTileKeys) * 4 / Format::kPerUnit +
+  const unsigned char* units = a.values + panel.column * static_cast<int64_t>(kTileKeys) * Format::kUnitBytes / Format::kPerUnit +
                                vector * kVectorBytes + range.begin * row_bytes;
   const float* weights = a.weights + range.begin * Format::kRowUnits;
   int u = range.begin;
@@ -148,7 +150,7 @@ static inline void ValueChunk(const ValueArgs& a, const UnitRange& range, const 
   };
   add_seen(range.common_begin);
   for (; u < range.common_end; ++u) {
-    if (a.fetch) FetchLines(units, N, a.page);
+    if (a.fetch) FetchLines(units, N * kVectorBytes, a.page);
     Format::template Add<R, N>(sums, weights, kTileKeys, units);
     weights += Format::kRowUnits;
     units += row_bytes;

@@ -26,28 +26,52 @@ struct KvRows {
   unsigned char* block;
 
   unsigned char* Values(const ValuePanel& panel) const {
-    return block + pool.key_bytes + panel.column * static_cast<int64_t>(LANES_PAGE_TOKENS) * 4 / pool.per_unit;
+    return block + pool.key_bytes + panel.column * static_cast<int64_t>(LANES_PAGE_TOKENS) * pool.unit_bytes / pool.per_unit;
   }
 };
 
-void WriteRunF32(const KvRows& rows) {
+// A panel's part of a row of values, of which each element is a unit.
+void StoreRow(const float* from, int64_t cols, float* to) {
+  int64_t d = 0;
+  for (; d + kLanes <= cols; d += kLanes) Store(to + d, Load(from + d));
+  if (d < cols) StoreN(to + d, LoadN(from + d, cols - d), cols - d);
+}
+void StoreRow(const float* from, int64_t cols, uint16_t* to) {
+  int64_t d = 0;
+  for (; d + kLanes <= cols; d += kLanes) StoreF16(to + d, Load(from + d));
+  if (d < cols) StoreF16N(to + d, LoadN(from + d, cols - d), cols - d);
+}
+
+template <class Element>
+void WriteValueRows(const KvRows& rows) {
   const lanes_kv_pool& pool = rows.pool;
-  const KvRun& run = rows.run;
-  float* keys = reinterpret_cast<float*>(rows.block) + run.j;
-  for (int64_t d = 0; d < pool.head_dim; ++d) {
-    for (int64_t i = 0; i < run.count; ++i) keys[d * LANES_PAGE_TOKENS + i] = rows.k[i * rows.k_stride + d];
-  }
   for (int32_t p = 0; p < ValuePanels(&pool); ++p) {
     const ValuePanel panel = ValuePanelAt(&pool, p);
     const int64_t cols = panel.width < pool.head_dim - panel.column ? panel.width : pool.head_dim - panel.column;
-    for (int64_t i = 0; i < run.count; ++i) {
-      const float* from = rows.v + i * rows.v_stride + panel.column;
-      float* to = reinterpret_cast<float*>(rows.Values(panel)) + (run.j + i) * panel.width;
-      int64_t d = 0;
-      for (; d + kLanes <= cols; d += kLanes) Store(to + d, Load(from + d));
-      if (d < cols) StoreN(to + d, LoadN(from + d, cols - d), cols - d);
+    for (int64_t i = 0; i < rows.run.count; ++i) {
+      Element* to = reinterpret_cast<Element*>(rows.Values(panel)) + (rows.run.j + i) * panel.width;
+      StoreRow(rows.v + i * rows.v_stride + panel.column, cols, to);
     }
   }
+}
+
+void WriteRunF32(const KvRows& rows) {
+  float* keys = reinterpret_cast<float*>(rows.block) + rows.run.j;
+  for (int64_t d = 0; d < rows.pool.head_dim; ++d) {
+    for (int64_t i = 0; i < rows.run.count; ++i) keys[d * LANES_PAGE_TOKENS + i] = rows.k[i * rows.k_stride + d];
+  }
+  WriteValueRows<float>(rows);
+}
+
+void WriteRunF16(const KvRows& rows) {
+  const int64_t dims = rows.pool.head_dim;
+  alignas(64) uint16_t rounded[kMaxRun][LANES_MAX_HEAD_DIM];
+  for (int64_t i = 0; i < rows.run.count; ++i) StoreRow(rows.k + i * rows.k_stride, dims, rounded[i]);
+  uint16_t* keys = reinterpret_cast<uint16_t*>(rows.block) + rows.run.j;
+  for (int64_t d = 0; d < dims; ++d) {
+    for (int64_t i = 0; i < rows.run.count; ++i) keys[d * LANES_PAGE_TOKENS + i] = rounded[i][d];
+  }
+  WriteValueRows<uint16_t>(rows);
 }
 
 // Units of a key, already rounded, to their places. `Element` elements make a unit.
@@ -163,6 +187,9 @@ void WriteRun(const lanes_kv_write_params& p, const KvRun& run) {
         break;
       case LANES_BF16:
         WriteRunBf16(rows);
+        break;
+      case LANES_F16:
+        WriteRunF16(rows);
         break;
       default:
         WriteRunS8(rows);

@@ -47,6 +47,8 @@
 // need not skip others: all scores are -infinity, m' = m, alpha = Exp2(0) = 1 (or m = -infinity, and then O and l are 0 and stay so),
 // the weights and their sums are 0, and 0 added to an accumulator changes at most -0 into 0, which step 8 does anyway.
 //
+// 9. out_bf16: step 8's result rounded half to even to bfloat16.
+//
 // A kernel that walks several splits need not keep T in registers: it may wait in the rows of `out` themselves. These are q's rows where
 // out is q, and a block has read its own queries before it writes, and reads no others.
 #ifndef LANES_CUDA_ATTENTION_ATTENTION_H_
@@ -63,8 +65,9 @@ namespace lanes::cuda {
 struct AttentionArgs {
   const float* q;
   const float* q_sink;  // or null
-  float* out;
-  int64_t q_stride, out_stride;
+  float* out;  // with out_bf16: rows for T alone, null where no block of mma.sync or EXACT walks several splits
+  uint16_t* out_bf16;  // or null
+  int64_t q_stride, out_stride, out_bf16_stride;
   KvLayout pool;
   const RowBlock* blocks;  // thread block `block_count * kv head + i` takes blocks[i]
   int64_t block_count;

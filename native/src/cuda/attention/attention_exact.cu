@@ -28,10 +28,10 @@ void LaunchElements(Device& device, const AttentionLaunch& launch) {
 }  // namespace
 
 void LaunchExact(Device& device, const AttentionLaunch& launch) {
-  if (launch.args.pool.element_bytes == 4) {
-    LaunchElements<float>(device, launch);
-  } else {
-    LaunchElements<uint16_t>(device, launch);
+  switch (launch.args.pool.dtype) {
+    case LANES_F32: return LaunchElements<float>(device, launch);
+    case LANES_BF16: return LaunchElements<Bf16Bits>(device, launch);
+    default: return LaunchElements<F16Bits>(device, launch);
   }
 }
 

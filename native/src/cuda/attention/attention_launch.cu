@@ -9,7 +9,7 @@ namespace {
 class Attention {
  public:
   Attention(Device& device, const KvLayout& pool, const lanes_attention_params& params)
-      : device_(device), p_(params), pool_(pool), exact_(params.compute == LANES_COMPUTE_EXACT) {}
+      : device_(device), p_(params), pool_(pool), exact_(params.compute == LANES_COMPUTE_EXACT || params.compute == LANES_COMPUTE_F16) {}
 
   void Run() {
     AttentionShape shape = Shape();
@@ -26,8 +26,14 @@ class Attention {
     args.q = p_.q;
     args.q_sink = p_.q_sink;
     args.out = p_.out;
+    args.out_bf16 = p_.out_bf16;
     args.q_stride = p_.q_stride;
     args.out_stride = p_.out_stride;
+    args.out_bf16_stride = p_.out_bf16_stride;
+    if (p_.out_bf16 != nullptr && (WalksSplits(plan.few) || (!plan.sm90 && WalksSplits(plan.many)))) {
+      args.out_stride = static_cast<int64_t>(p_.heads) * pool_.head_dim;
+      args.out = device_.Scratch<float>(p_.tokens * args.out_stride);
+    }
     args.pool = pool_;
     args.page_table = device_.Stage(p_.page_table, std::min(static_cast<int64_t>(p_.page_table_len), p_.sequences * p_.page_table_stride));
     args.page_table_stride = p_.page_table_stride;
@@ -51,10 +57,14 @@ class Attention {
     shape.group = p_.heads / pool_.kv_heads;
     shape.row = pool_.row;
     shape.element_bytes = pool_.element_bytes;
-    shape.compute = p_.compute;
+    shape.compute = exact_ ? LANES_COMPUTE_EXACT : p_.compute;
     shape.q_sink = p_.q_sink != nullptr;
     shape.sm90_rows = p_.compute == LANES_COMPUTE_BF16 ? Sm90Rows(limits, pool_) : 0;
     return shape;
+  }
+
+  static bool WalksSplits(const BlockList& list) {
+    return std::any_of(list.blocks.begin(), list.blocks.end(), [](const RowBlock& b) { return b.split_end - b.split_begin > 1; });
   }
 
   int64_t SlotFloats(const BlockList& list) const {

@@ -23,7 +23,12 @@ __global__ void __launch_bounds__(kMergeThreads) MergeKernel(const __grid_consta
       row.Add<kExact ? Exp2Polynomial : Exp2>(slot[states + r], slot[states + a.slot_rows + r]);
       total = row.Merge(total, slot[static_cast<int64_t>(r) * a.pool.row + d]);
     }
-    OutOf(a, merge.block, kv_head, r)[d] = FinishOutput(total, 1.0f / row.sum);
+    const float output = FinishOutput(total, 1.0f / row.sum);
+    if (a.out_bf16 != nullptr) {
+      a.out_bf16[OutOf(a, merge.block, kv_head, r, a.out_bf16_stride) + d] = ToBf16(output);
+    } else {
+      a.out[OutOf(a, merge.block, kv_head, r, a.out_stride) + d] = output;
+    }
   }
 }
 

@@ -489,18 +489,27 @@ __device__ __forceinline__ void Finish(const AttentionArgs& args, const Attentio
     return;
   }
   const float reciprocal[2] = {1.f / rows[0].sum, 1.f / rows[1].sum};
-  float* out[2];
+  const bool bf16 = args.out_bf16 != nullptr;
+  int64_t at[2];  // of pairs
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    out[r] = args.out + Place(block, item.kv_head, args.group, kDim, first_row + 8 * r, args.out_stride) + column;
+    const int64_t stride = bf16 ? args.out_bf16_stride : args.out_stride;
+    at[r] = (Place(block, item.kv_head, args.group, kDim, first_row + 8 * r, stride) + column) / 2;
   }
 #pragma unroll
   for (int j = 0; j < kOutputs / 4; ++j) {
     const float4 t = totals.Merge(rows, empty, j, &o[4 * j]);
     const float2 of_first = make_float2(FinishOutput(t.x, reciprocal[0]), FinishOutput(t.y, reciprocal[0]));
     const float2 of_second = make_float2(FinishOutput(t.z, reciprocal[1]), FinishOutput(t.w, reciprocal[1]));
-    if (stores[0]) *reinterpret_cast<float2*>(out[0] + 8 * j) = of_first;
-    if (stores[1]) *reinterpret_cast<float2*>(out[1] + 8 * j) = of_second;
+    if (bf16) {
+      auto* const out = reinterpret_cast<uint32_t*>(args.out_bf16) + 4 * j;
+      if (stores[0]) out[at[0]] = PackBf16(of_first.x, of_first.y);
+      if (stores[1]) out[at[1]] = PackBf16(of_second.x, of_second.y);
+    } else {
+      auto* const out = reinterpret_cast<float2*>(args.out) + 4 * j;
+      if (stores[0]) out[at[0]] = of_first;
+      if (stores[1]) out[at[1]] = of_second;
+    }
   }
 }
 
@@ -678,8 +687,13 @@ int32_t Sm90Rows(const DeviceLimits& limits, const KvLayout& pool) {
 
 bool LaunchSm90(Device& device, const AttentionArgs& args, const RowBlock* blocks, int32_t count) {
   const KvLayout& pool = args.pool;
-  if (args.q_sink != nullptr || args.q_stride % 4 != 0 || args.out_stride % 2 != 0) return false;
-  if (reinterpret_cast<uintptr_t>(args.q) % 16 != 0 || reinterpret_cast<uintptr_t>(args.out) % 8 != 0) return false;
+  if (args.q_sink != nullptr || args.q_stride % 4 != 0 || reinterpret_cast<uintptr_t>(args.q) % 16 != 0) return false;
+  // Results are written in pairs.
+  if (args.out_bf16 != nullptr) {
+    if (args.out_bf16_stride % 2 != 0 || reinterpret_cast<uintptr_t>(args.out_bf16) % 4 != 0) return false;
+  } else if (args.out_stride % 2 != 0 || reinterpret_cast<uintptr_t>(args.out) % 8 != 0) {
+    return false;
+  }
   for (int32_t i = 0; i < count; ++i) {
     if (blocks[i].kv_len > INT32_MAX / args.group - kTileKeys) return false;  // rows and keys are counted in 32 bits
   }

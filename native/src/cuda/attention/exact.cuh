@@ -6,6 +6,7 @@
 #include "cuda/attention/kernels.h"
 #include "cuda/attention/output.cuh"
 #include "cuda/attention/stream.cuh"
+#include "cuda/common/elements.cuh"
 
 namespace lanes::cuda {
 
@@ -26,14 +27,18 @@ __device__ __forceinline__ float Exp2Polynomial(float x) {
   return p * __uint_as_float(__float_as_uint(shifted) << 23);
 }
 
+struct Bf16Bits {
+  uint16_t bits;
+};
+struct F16Bits {
+  uint16_t bits;
+};
 __device__ __forceinline__ float Widen(float x) { return x; }
-__device__ __forceinline__ float Widen(uint16_t x) { return FromBf16(x); }
+__device__ __forceinline__ float Widen(Bf16Bits x) { return FromBf16(x.bits); }
+__device__ __forceinline__ float Widen(F16Bits x) { return FromF16(x.bits); }
 __device__ __forceinline__ float4 Widen4(const float* x) { return *reinterpret_cast<const float4*>(x); }
-__device__ __forceinline__ float4 Widen4(const uint16_t* x) {
-  const uint2 v = *reinterpret_cast<const uint2*>(x);
-  return make_float4(__uint_as_float(v.x << 16), __uint_as_float(v.x & 0xffff0000u), __uint_as_float(v.y << 16),
-                     __uint_as_float(v.y & 0xffff0000u));
-}
+__device__ __forceinline__ float4 Widen4(const Bf16Bits* x) { return LoadFourElements(x, LANES_BF16, 0); }
+__device__ __forceinline__ float4 Widen4(const F16Bits* x) { return LoadFourElements(x, LANES_F16, 0); }
 
 // Keys and values in the order of their use: of each tile its keys [128][32 dimensions], then its values [some keys][row].
 template <class Element>

@@ -11,10 +11,10 @@ __device__ __forceinline__ float* SlotOf(const AttentionArgs& args, int64_t slot
   return args.partials + (slot * args.pool.kv_heads + kv_head) * args.slot_floats;
 }
 
-// Of row `r` of a block.
-__device__ __forceinline__ float* OutOf(const AttentionArgs& args, const RowBlock& block, int32_t kv_head, int32_t r) {
+// Of row `r` of a block: where it begins in a matrix [tokens, heads * head_dim] with this stride.
+__device__ __forceinline__ int64_t OutOf(const AttentionArgs& args, const RowBlock& block, int32_t kv_head, int32_t r, int64_t stride) {
   const int64_t row = block.row_begin + r, head = kv_head * static_cast<int64_t>(args.group) + row % args.group;
-  return args.out + (block.first_token + row / args.group) * args.out_stride + head * args.pool.head_dim;
+  return (block.first_token + row / args.group) * stride + head * args.pool.head_dim;
 }
 
 // A row's (M, L), and whether its T has a place in `out` yet.
@@ -33,7 +33,8 @@ class RowOutput {
       state_ = slot + static_cast<int64_t>(args.slot_rows) * args.pool.row + r;
       slot_rows_ = args.slot_rows;
     } else {
-      to_ = OutOf(args, block, kv_head, r);
+      if (args.out != nullptr) to_ = args.out + OutOf(args, block, kv_head, r, args.out_stride);
+      if (args.out_bf16 != nullptr) to_bf16_ = args.out_bf16 + OutOf(args, block, kv_head, r, args.out_bf16_stride);
     }
   }
 
@@ -61,6 +62,10 @@ class RowOutput {
     if (!partial_) {
       output = total_.Merge(first_ ? 0.0f : to_[d], output);
       if (last_) output = FinishOutput(output, reciprocal_);
+      if (last_ && to_bf16_ != nullptr) {
+        to_bf16_[d] = ToBf16(output);
+        return;
+      }
     }
     to_[d] = output;
   }
@@ -70,7 +75,8 @@ class RowOutput {
   const bool partial_;
   bool first_ = true, last_ = false;
   float reciprocal_ = 0;
-  float* to_;
+  float* to_ = nullptr;
+  uint16_t* to_bf16_ = nullptr;
   float* state_ = nullptr;
   int32_t slot_rows_ = 0;
   RowTotal total_;

@@ -18,7 +18,7 @@ KernelSet Kernels() {
 
 KvLayout LayoutOf(const lanes_kv_pool* pool) {
   return {pool->data,     pool->block_bytes, pool->pages, pool->kv_heads, pool->head_dim, pool->value_cols,
-          static_cast<int32_t>(DtypeBytes(pool->dtype))};
+          static_cast<int32_t>(DtypeBytes(pool->dtype)), pool->dtype};
 }
 
 }  // namespace lanes::cuda

@@ -21,6 +21,7 @@ struct KvLayout {
   int32_t head_dim;
   int32_t row;            // elements
   int32_t element_bytes;  // 4, 2 or 1
+  int32_t dtype;          // lanes_dtype
 
   // Offsets are in bytes from `data`, or from the beginning of a block.
   __host__ __device__ int64_t Block(int32_t layer, int64_t page, int32_t kv_head) const {

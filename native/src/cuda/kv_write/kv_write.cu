@@ -36,12 +36,14 @@ struct KvWriteArgs {
   int32_t layer;
 };
 
-// Four elements; `col` is a multiple of four, and rows of pages begin at multiples of 16 elements.
-__device__ __forceinline__ void StoreInPage(unsigned char* row, int32_t element_bytes, int32_t col, float4 x) {
-  if (element_bytes == 4) {
+// Four elements that are no int8; `col` is a multiple of four, and rows of pages begin at multiples of 16 elements.
+__device__ __forceinline__ void StoreInPage(unsigned char* row, int32_t dtype, int32_t col, float4 x) {
+  if (dtype == LANES_F32) {
     *reinterpret_cast<float4*>(row + col * 4) = x;
   } else {
-    *reinterpret_cast<uint2*>(row + col * 2) = make_uint2(PackBf16(x.x, x.y), PackBf16(x.z, x.w));
+    const bool bf16 = dtype == LANES_BF16;
+    *reinterpret_cast<uint2*>(row + col * 2) = bf16 ? make_uint2(PackBf16(x.x, x.y), PackBf16(x.z, x.w))
+                                                    : make_uint2(PackF16(x.x, x.y), PackF16(x.z, x.w));
   }
 }
 
@@ -76,8 +78,8 @@ __global__ void __launch_bounds__(kWarps * 32, 1) KvWriteRows(const KvWriteArgs 
   const int64_t in_page = slot % LANES_PAGE_TOKENS;
   unsigned char* const block = pool.data + pool.Block(args.layer, slot / LANES_PAGE_TOKENS, head);
   unsigned char* const row = block + (is_value ? pool.Values() : pool.Keys()) + in_page * pool.row * pool.element_bytes;
-  if (pool.element_bytes != 1) {
-    for (int32_t col = lane * 4; col < pool.row; col += 128) StoreInPage(row, pool.element_bytes, col, load(col));
+  if (pool.dtype != LANES_S8) {
+    for (int32_t col = lane * 4; col < pool.row; col += 128) StoreInPage(row, pool.dtype, col, load(col));
     return;
   }
   uint32_t largest = 0;

@@ -118,9 +118,7 @@ class OptionsTest {
 
   @Test
   void typesAndInstructionSetsAreThoseThereAre() {
-    assertThatThrownBy(() -> LoadOptions.builder().cacheType(DType.F16)).isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("cacheType");
-    for (DType type : List.of(DType.F32, DType.BF16, DType.S8)) {
+    for (DType type : DType.values()) {
       assertThat(LoadOptions.builder().cacheType(type).build().cacheType()).isEqualTo(type);
     }
     assertThatThrownBy(() -> LoadOptions.builder().isa("avx")).isInstanceOf(IllegalArgumentException.class)

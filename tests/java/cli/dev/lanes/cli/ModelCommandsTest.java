@@ -60,6 +60,8 @@ class ModelCommandsTest {
   @Test
   void cacheTypesByName() {
     long before = Long.MAX_VALUE;
+    assertThat(generate("--max-tokens", "5", "--json", "--kv-dtype", "f16").json().get("outputIds")).hasSize(5);
+    assertThat(generate("--kv-dtype", "fp8").err()).contains("expected f32, bf16, f16 or int8 but was 'fp8'");
     for (String type : new String[] {"f32", "bf16", "int8"}) {
       assertThat(generate("--max-tokens", "5", "--json", "--kv-dtype", type).json().get("outputIds")).as(type).hasSize(5);
       long bytes = lanes("inspect", "--model", model, "--kv-dtype", type, "--json").json().get("cacheBytesPerToken").asLong();

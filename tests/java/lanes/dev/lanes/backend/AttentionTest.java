@@ -18,7 +18,7 @@ class AttentionTest {
   void agreesWithTheReference() {
     try (OpComparison comparison = new OpComparison()) {
       for (Cases.Case c : Cases.read("attention")) {
-        List<DType> dtypes = c.text("dtype").equals("all") ? List.of(DType.F32, DType.BF16, DType.S8)
+        List<DType> dtypes = c.text("dtype").equals("all") ? List.of(DType.values())
             : List.of(DType.valueOf(c.text("dtype").toUpperCase(Locale.ROOT)));
         for (DType dtype : dtypes) {
           // Outputs are averages of values around 1; scores around 1 are exponentiated in float32 after dots over the head dimension.
@@ -200,11 +200,13 @@ class AttentionTest {
     Random random = new TestInputs("stored").random();
     float[] value = new float[64];
     for (int i = 0; i < value.length; i++) {
-      int tail = random.nextBoolean() ? 0x8000 : 0x7fff;
-      value[i] = Float.intBitsToFloat((127 + random.nextInt(4)) << 23 | random.nextInt(1 << 7) << 16 | tail);
+      // On both sides of the middle between two bfloat16 numbers, or between two halves, of which some are subnormal.
+      int bits = i % 2 == 0 ? 16 : 13;
+      int tail = random.nextBoolean() ? 1 << bits - 1 : (1 << bits - 1) - 1;
+      value[i] = Float.intBitsToFloat((127 - (i % 4 == 3 ? 16 : 0) + random.nextInt(4)) << 23 | random.nextInt(1 << 23 - bits) << bits | tail);
     }
     try (OpComparison comparison = new OpComparison()) {
-      for (DType dtype : new DType[] {DType.F32, DType.BF16}) {
+      for (DType dtype : TestBackends.FLOATS) {
         comparison.same(dtype, backend -> {
           try (KvPages pool = backend.kvPages(new KvPages.Spec(1, 1, 1, 64, dtype));
               Tensor v = TestBackends.tensor(backend, 1, 64, value);

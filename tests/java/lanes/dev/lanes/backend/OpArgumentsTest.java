@@ -410,7 +410,6 @@ class OpArgumentsTest {
       f.illegal(() -> f.b.kvPages(new KvPages.Spec(1, 0, 1, 4, DType.F32)), "0 layers");
       f.illegal(() -> f.b.kvPages(new KvPages.Spec(1, 1, -1, 4, DType.F32)), "-1 kv heads");
       f.illegal(() -> f.b.kvPages(new KvPages.Spec(1, 1, 1, 513, DType.F32)), "513", "1 to 512");
-      f.illegal(() -> f.b.kvPages(new KvPages.Spec(1, 1, 1, 4, DType.F16)), "F16");
       int most = Integer.MAX_VALUE;
       f.illegal(() -> f.b.kvBytes(new KvPages.Spec(most, most, most, 512, DType.F32)), "64 bits");
 

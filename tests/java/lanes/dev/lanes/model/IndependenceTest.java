@@ -40,7 +40,8 @@ class IndependenceTest {
     List<Arguments> cases = new ArrayList<>();
     for (BackendOptions backend : backends()) {
       for (String model : List.of("llama", "random/mistral-window", "random/qwen2", "random/mixtral", "random/llama3-rope", "llama w8a8",
-          "golden/mixed", "random/mixtral w8a8", "llama, int8 cache", "random/mistral-window, int8 cache", "llama, bf16 cache")) {
+          "golden/mixed", "random/mixtral w8a8", "llama, int8 cache", "random/mistral-window, int8 cache", "llama, bf16 cache",
+          "llama, f16 cache")) {
         cases.add(Arguments.of(model, backend));
       }
     }
@@ -60,7 +61,8 @@ class IndependenceTest {
     boolean quantize = model.endsWith(" w8a8");
     ModelOptions options = ModelOptions.defaults().withQuantization(quantize ? Quantization.W8A8 : Quantization.NONE)
         .withQuantizeHead(quantize);
-    DType cache = model.endsWith(", int8 cache") ? DType.S8 : model.endsWith(", bf16 cache") ? DType.BF16 : DType.F32;
+    DType cache = model.endsWith(", int8 cache") ? DType.S8 : model.endsWith(", bf16 cache") ? DType.BF16
+        : model.endsWith(", f16 cache") ? DType.F16 : DType.F32;
     if (cache == DType.BF16) {
       options = options.withCompute(Compute.BF16);
     }

@@ -169,7 +169,7 @@ class StepTest {
           long scratch = live(backend, MemoryTag.SCRATCH);
           long weights = live(backend, MemoryTag.WEIGHTS);
           long kv = live(backend, MemoryTag.KV);
-          for (DType dtype : new DType[] {DType.F32, DType.S8}) {
+          for (DType dtype : DType.values()) {
             try (KvPages pages = backend.kvPages(before.kvSpec(16, dtype))) {
               assertThat(live(backend, MemoryTag.KV) - kv).as("%s %s", name, dtype).isEqualTo(before.kvBytes(16, dtype)).isEqualTo(pages.bytes());
             }

@@ -280,16 +280,12 @@ public final class LoadOptions {
     }
 
     /**
-     * Element type of keys and values: float32, bfloat16, or int8 ({@link DType#S8}) with a float32 scale for each key and value of a token
-     * and head, which takes a quarter of float32's memory and a little more. Attention reads each as it is. With bfloat16 and
-     * {@link Compute#BF16} it multiplies in bfloat16 as well.
+     * Element type of keys and values: float32, bfloat16, IEEE half ({@link DType#F16}: eight times as exact as bfloat16, up to 65504), or
+     * int8 ({@link DType#S8}) with a float32 scale for each key and value of a token and head, which takes a quarter of float32's memory
+     * and a little more. Attention reads each as it is. With bfloat16 and {@link Compute#BF16} it multiplies in bfloat16 as well.
      */
     public Builder cacheType(DType value) {
-      Objects.requireNonNull(value, "cacheType is null");
-      if (value == DType.F16) {
-        throw new IllegalArgumentException("cacheType is F16, expected F32, BF16 or S8");
-      }
-      cacheType = value;
+      cacheType = Objects.requireNonNull(value, "cacheType is null");
       return this;
     }
 

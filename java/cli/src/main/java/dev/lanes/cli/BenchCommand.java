@@ -149,7 +149,7 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--quantize", paramLabel = "none|w8a8", defaultValue = "none", description = "See lanes generate --help.")
     private Quantization quantization;
 
-    @Option(names = "--kv-dtype", paramLabel = "f32|bf16|int8", defaultValue = "f32", converter = CacheType.class,
+    @Option(names = "--kv-dtype", paramLabel = "f32|bf16|f16|int8", defaultValue = "f32", converter = CacheType.class,
         description = "Element type of keys and values.")
     private DType cacheType;
 

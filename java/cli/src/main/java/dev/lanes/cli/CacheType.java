@@ -12,8 +12,9 @@ final class CacheType implements ITypeConverter<DType> {
     return switch (value.toLowerCase(Locale.ROOT)) {
       case "f32" -> DType.F32;
       case "bf16" -> DType.BF16;
+      case "f16" -> DType.F16;
       case "int8", "s8" -> DType.S8;
-      default -> throw new TypeConversionException("expected f32, bf16 or int8 but was '" + value + "'");
+      default -> throw new TypeConversionException("expected f32, bf16, f16 or int8 but was '" + value + "'");
     };
   }
 }

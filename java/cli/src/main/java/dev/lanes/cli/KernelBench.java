@@ -52,6 +52,7 @@ final class KernelBench {
       attention("prefill", 1024, 1024, headDim, DType.F32);
       attention("decode", 1, 4096, headDim, DType.F32);
       attention("decode", 1, 4096, headDim, DType.BF16);
+      attention("decode", 1, 4096, headDim, DType.F16);
       attention("decode", 1, 4096, headDim, DType.S8);
     }
   }

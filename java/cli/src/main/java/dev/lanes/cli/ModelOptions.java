@@ -64,7 +64,7 @@ final class ModelOptions {
       description = "bf16 rounds rotary frequencies to bfloat16, as a model that was cast to bfloat16 as a whole computes.")
   private DType ropeType;
 
-  @Option(names = "--kv-dtype", paramLabel = "f32|bf16|int8", defaultValue = "f32", converter = CacheType.class,
+  @Option(names = "--kv-dtype", paramLabel = "f32|bf16|f16|int8", defaultValue = "f32", converter = CacheType.class,
       description = "Element type of keys and values in the cache; int8 with a scale for each token and head.")
   private DType cacheType;
 

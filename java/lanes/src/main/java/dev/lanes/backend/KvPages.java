@@ -10,8 +10,9 @@ public interface KvPages extends AutoCloseable {
    *
    * @param pages number of pages
    * @param layers layers that share the page numbers
-   * @param dtype {@link DType#F32}, {@link DType#BF16} or {@link DType#S8}: int8 with a float32 scale for each key, and each value, of a
-   *     token and kv head, which is {@code max|x| / 127} ({@link Quantizer})
+   * @param dtype {@link DType#F32}; {@link DType#BF16} or {@link DType#F16}, to which keys and values are rounded half to even (in F16
+   *     what is beyond 65504 becomes infinite); or {@link DType#S8}: int8 with a float32 scale for each key, and each value, of a token and
+   *     kv head, which is {@code max|x| / 127} ({@link Quantizer})
    */
   record Spec(int pages, int layers, int kvHeads, int headDim, DType dtype) {
     /** The same shape with another number of pages. */

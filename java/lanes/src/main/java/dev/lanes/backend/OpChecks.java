@@ -52,9 +52,6 @@ public final class OpChecks {
     if (!(spec.headDim() >= 1 && spec.headDim() <= MAX_HEAD_DIM)) {
       throw invalid("kvPages: head dimension %d: expected 1 to %d", spec.headDim(), MAX_HEAD_DIM);
     }
-    if (spec.dtype() == DType.F16) {
-      throw invalid("kvPages: element type %s: expected F32, BF16 or S8", spec.dtype());
-    }
   }
 
   public static void part(PackedWeight weight, PackedWeight.Part part) {

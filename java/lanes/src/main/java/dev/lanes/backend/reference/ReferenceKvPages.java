@@ -9,7 +9,7 @@ import java.lang.ref.Cleaner;
 import java.util.Arrays;
 import java.util.stream.Stream;
 
-/** Pages as one array per layer and page: [2 (keys, values), kvHeads, PAGE_TOKENS, headDim], float32, bfloat16 patterns or int8. */
+/** Pages as one array per layer and page: [2 (keys, values), kvHeads, PAGE_TOKENS, headDim], float32, patterns of 16 bits or int8. */
 final class ReferenceKvPages implements KvPages {
   /** int8 elements and, for each row of headDim of them, the scale. */
   private record Int8Page(byte[] elements, float[] scales) {}
@@ -44,8 +44,8 @@ final class ReferenceKvPages implements KvPages {
     int elements = (int) pageElements(spec);
     return switch (spec.dtype()) {
       case F32 -> new float[arrays][elements];
+      case BF16, F16 -> new short[arrays][elements];
       case S8 -> Stream.generate(() -> new Int8Page(new byte[elements], new float[elements / spec.headDim()])).limit(arrays).toArray();
-      default -> new short[arrays][elements];
     };
   }
 
@@ -72,8 +72,9 @@ final class ReferenceKvPages implements KvPages {
   float load(Object page, int index) {
     return switch (spec.dtype()) {
       case F32 -> ((float[]) page)[index];
+      case BF16 -> FloatFormats.fromBf16(((short[]) page)[index]);
+      case F16 -> FloatFormats.fromF16(((short[]) page)[index]);
       case S8 -> ((Int8Page) page).elements[index];
-      default -> FloatFormats.fromBf16(((short[]) page)[index]);
     };
   }
 
@@ -86,14 +87,19 @@ final class ReferenceKvPages implements KvPages {
   void store(Object page, int index, float[] from, int at) {
     switch (spec.dtype()) {
       case F32 -> System.arraycopy(from, at, (float[]) page, index, spec.headDim());
-      case S8 -> {
-        Int8Page int8 = (Int8Page) page;
-        int8.scales[index / spec.headDim()] = Quantizer.row(from, at, spec.headDim(), int8.elements, index);
-      }
-      default -> {
+      case BF16 -> {
         for (int i = 0; i < spec.headDim(); i++) {
           ((short[]) page)[index + i] = FloatFormats.toBf16(from[at + i]);
         }
+      }
+      case F16 -> {
+        for (int i = 0; i < spec.headDim(); i++) {
+          ((short[]) page)[index + i] = FloatFormats.toF16(from[at + i]);
+        }
+      }
+      case S8 -> {
+        Int8Page int8 = (Int8Page) page;
+        int8.scales[index / spec.headDim()] = Quantizer.row(from, at, spec.headDim(), int8.elements, index);
       }
     }
   }
@@ -121,7 +127,7 @@ final class ReferenceKvPages implements KvPages {
         } else if (page(data, layer, page) instanceof Int8Page int8) {
           Arrays.fill(int8.scales, Float.NaN);
         } else {
-          Arrays.fill((short[]) page(data, layer, page), FloatFormats.toBf16(Float.NaN));
+          Arrays.fill((short[]) page(data, layer, page), (short) -1); // a NaN in both formats
         }
       }
     });
