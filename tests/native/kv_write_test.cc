@@ -138,7 +138,7 @@ TEST_P(KvWriteTest, RotatesAsRopeDoesOnCases) {
   uint64_t stream = 0;
   for (const Case& c : ReadCases("kv_write.tsv")) {
     const Problem p = MakeProblem(c, ++stream);
-    for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_S8}) {
+    for (const int32_t dtype : {LANES_F32, LANES_BF16, LANES_F16, LANES_S8}) {
       const std::string what = c.Describe() + " dtype " + std::to_string(dtype);
       const Result expected = RunApart(one.get(), p, dtype);
       for (lanes_runtime* const runtime : {one.get(), two.get(), many.get()}) {

@@ -25,6 +25,10 @@ class AttentionTest {
           // Weights on int8 pages keep 15 bits of the largest of their tile; where rounding falls differs with the last bits of a score.
           Problem problem = new Problem(c, dtype, dtype == DType.S8 ? Compute.INT8 : Compute.EXACT);
           comparison.within(c + " " + dtype, problem.dim * 2e-6 + (dtype == DType.S8 ? 2e-4 : 4e-6), problem::run);
+          if (dtype == DType.F16) {
+            // GPUs round queries and weights.
+            comparison.within(c + " F16", 2e-3, new Problem(c, dtype, Compute.F16)::run);
+          }
           if (dtype == DType.BF16) {
             // An instruction set without bfloat16 dot products does not round queries and weights.
             comparison.within(c + " BF16 dot", 2e-2, new Problem(c, dtype, Compute.BF16)::run);
@@ -133,7 +137,8 @@ class AttentionTest {
       try (KvPages pool = backend.kvPages(new KvPages.Spec(pages, 2, kvHeads, dim, dtype));
           Tensor qs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad);
           Tensor sinkQs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad);
-          Tensor outs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad)) {
+          Tensor outs = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad);
+          Tensor halves = backend.tensor(MemoryTag.SCRATCH, tokens, offset + width + pad, DType.BF16)) {
         for (int page = 0; page < pages; page++) {
           pool.poison(page);
         }
@@ -152,11 +157,22 @@ class AttentionTest {
         if (qSink != null) {
           sinkQuery.copyFrom(qSink, 0);
         }
-        float scale = (float) (1 / Math.sqrt(dim));
-        backend.attention(
-            new Op.Attention(pool, 1, heads, causal, scale, query, qSink == null ? null : sinkQuery, ragged, compute, out));
-        return out.toArray();
+        attend(backend, pool, query, sinkQuery, out);
+        float[] result = out.toArray();
+        Tensor narrow = halves.columns(offset, width);
+        attend(backend, pool, query, sinkQuery, narrow);
+        float[] rounded = result.clone();
+        for (int i = 0; i < rounded.length; i++) {
+          rounded[i] = FloatFormats.round(rounded[i], DType.BF16);
+        }
+        assertThat(narrow.toArray()).as("bfloat16 output").isEqualTo(rounded);
+        return result;
       }
+    }
+
+    private void attend(Backend backend, KvPages pool, Tensor query, Tensor sinkQuery, Tensor out) {
+      float scale = (float) (1 / Math.sqrt(dim));
+      backend.attention(new Op.Attention(pool, 1, heads, causal, scale, query, qSink == null ? null : sinkQuery, ragged, compute, out));
     }
   }
 

@@ -250,7 +250,7 @@ class OpArgumentsTest {
       f.illegal(() -> f.b.attention(attention(f, 0, 3, true, 1, f.x, null, good, f.y)), "q is [3, 8]", "[3, 12]");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, Float.NaN, f.x, null, good, f.y)), "scale NaN");
       f.missing(() -> f.b.attention(new Op.Attention(f.pages, 0, 2, true, 1, f.x, null, good, null, f.y)), "compute");
-      for (Compute compute : new Compute[] {Compute.BF16, Compute.INT8}) {
+      for (Compute compute : new Compute[] {Compute.BF16, Compute.F16, Compute.INT8}) {
         f.illegal(() -> f.b.attention(new Op.Attention(f.pages, 0, 2, true, 1, f.x, null, good, compute, f.y)),
             "compute " + compute + " with pages of F32");
       }
@@ -259,6 +259,10 @@ class OpArgumentsTest {
       f.b.attention(new Op.Attention(int8, 0, 2, true, 1, f.x, null, good, f.y));
       f.illegal(() -> f.b.attention(new Op.Attention(int8, 0, 2, true, 1, f.x, null, good, Compute.EXACT, f.y)),
           "compute EXACT with pages of S8");
+      KvPages halves = f.b.kvPages(new KvPages.Spec(spec.pages(), spec.layers(), spec.kvHeads(), spec.headDim(), DType.F16));
+      f.b.attention(new Op.Attention(halves, 0, 2, true, 1, f.x, null, good, Compute.F16, f.y));
+      f.illegal(() -> f.b.attention(new Op.Attention(halves, 0, 2, true, 1, f.x, null, good, Compute.BF16, f.y)),
+          "compute BF16 with pages of F16");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, 1, f.x, null, good, f.tall)), "out is [4, 8]");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, 1, f.x, f.tall, good, f.y)), "qSink is [4, 8]");
       f.illegal(() -> f.b.attention(attention(f, 0, 2, true, 1, f.x, f.wide.columns(0, 8), good, f.y)), "qSink has stride 32");

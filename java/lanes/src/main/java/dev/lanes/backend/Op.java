@@ -93,9 +93,10 @@ public sealed interface Op {
    *
    * @param q [tokens, heads * headDim]
    * @param qSink like q, or null: the queries for keys below {@code ragged.sinks}, when positions are re-numbered (StreamingLLM)
-   * @param compute {@link Compute#EXACT}; {@link Compute#BF16} for bfloat16 pages: queries and weights are rounded to bfloat16;
-   *     {@link Compute#INT8} for int8 pages, and the only one for them: queries and weights become 16-bit integers
-   * @param out like q; may be q when qSink is null
+   * @param compute {@link Compute#EXACT}; {@link Compute#BF16} for bfloat16 pages, {@link Compute#F16} for those of IEEE halves: queries and
+   *     weights are rounded to the same type; {@link Compute#INT8} for int8 pages, and the only one for them: queries and weights become
+   *     16-bit integers
+   * @param out like q, or of bfloat16: the results rounded half to even; may be q when qSink is null
    */
   record Attention(KvPages pages, int layer, int heads, boolean causal, float scale, Tensor q, Tensor qSink, Ragged ragged,
       Compute compute, Tensor out) implements Op {

@@ -317,16 +317,17 @@ public final class OpChecks {
     boolean fits = switch (spec.dtype()) {
       case S8 -> compute == Compute.INT8;
       case BF16 -> compute == Compute.EXACT || compute == Compute.BF16;
-      default -> compute == Compute.EXACT;
+      case F16 -> compute == Compute.EXACT || compute == Compute.F16;
+      case F32 -> compute == Compute.EXACT;
     };
     if (!fits) {
-      throw invalid("attention: compute %s with pages of %s: expected EXACT, BF16 for BF16 pages only, INT8 for S8 pages", compute,
-          spec.dtype());
+      throw invalid("attention: compute %s with pages of %s: expected EXACT, BF16 for BF16 pages only, F16 for F16 pages only, INT8 for S8"
+          + " pages", compute, spec.dtype());
     }
     check(ragged, spec, op.causal());
     int columns = width("attention", op.heads(), spec.headDim());
     shaped("attention", "q", q, ragged.tokens(), columns);
-    shaped("attention", "out", op.out(), ragged.tokens(), columns);
+    shapedOfAny("attention", "out", op.out(), ragged.tokens(), columns);
     if (op.qSink() != null) {
       shaped("attention", "qSink", op.qSink(), ragged.tokens(), columns);
       if (op.qSink().stride() != q.stride()) {

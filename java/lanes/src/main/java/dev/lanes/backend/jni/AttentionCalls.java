@@ -103,7 +103,7 @@ final class AttentionCalls {
     final int pageTableStride;
     final Struct<AttentionParams>.Array window;
     final Struct<AttentionParams>.Array sinks;
-    final Struct<AttentionParams>.Matrix out;
+    final Struct<AttentionParams>.Floats out;
     final int compute;
 
     Attend(Calls.Arena arena) {
@@ -123,7 +123,7 @@ final class AttentionCalls {
       pageTableStride = struct.offset("page_table_stride");
       window = struct.array("window");
       sinks = struct.array("sinks");
-      out = struct.matrix("out");
+      out = struct.floats("out");
       compute = struct.offset("compute");
     }
   }

@@ -109,10 +109,11 @@ final class Attention {
       for (int begin = 0; begin < keys; begin += KvPages.PAGE_TOKENS) {
         addTile(begin, Math.min(keys, begin + KvPages.PAGE_TOKENS), position, weights, result);
       }
-      ReferenceTensor out = (ReferenceTensor) op.out();
+      float[] row = new float[headDim];
       for (int i = 0; i < headDim; i++) {
-        out.data()[out.row(token) + head * headDim + i] = (float) (result[i] / sum);
+        row[i] = (float) (result[i] / sum);
       }
+      ((ReferenceTensor) op.out().columns(head * headDim, headDim)).store(token, row, 0);
     }
 
     /** Adds the values of one page. The weights of int8 values, with their scales, are rounded to 16 bits together. */
