@@ -284,7 +284,7 @@ struct ProductArgs {
   float* d;        // [64, n]
   int32_t spoil;
 };
-enum Spoil { kNothing, kNoFence, kNoWait, kWarpsDiffer, kOverwritten };
+enum Spoil { kNothing, kNoFence, kNoWait, kWarpsDiffer, kOverwritten, kWritten, kWrittenAndFenced };
 
 template <int kColumns>
 __global__ void ProductKernel(const __grid_constant__ ProductArgs args) {
@@ -314,6 +314,12 @@ __global__ void ProductKernel(const __grid_constant__ ProductArgs args) {
   for (int32_t step = 0; step < 4; ++step) {
     const int32_t row = 16 * warp + lane % 16, chunk = (2 * step + lane / 16) ^ row % 8;
     LoadMatrixX4(fragment[step], a + row * 128 + chunk * 16);
+  }
+  if (args.spoil == kWritten || args.spoil == kWrittenAndFenced) {
+    __syncthreads();
+    a[thread] ^= 1;
+    if (args.spoil == kWrittenAndFenced) ProxyFence();
+    __syncthreads();
   }
   if (args.spoil != kNoFence) WgmmaFence();
   for (int32_t i = 0; i < args.passes; ++i) {
@@ -440,8 +446,83 @@ TEST_F(Products, AreCaughtWhenTheirRulesAreBroken) {
   ASSERT_EQ(Run(ProductKernel<64>, config, last_), cudaSuccess);
   for (const float d : device_.Get(last_.d, 64 * 64)) ASSERT_TRUE(std::isnan(d));
   last_.spoil = kOverwritten;
+  Faults("ordinary instructions have written at offset 0", ProductKernel<64>, config, last_);
+  last_.spoil = kWritten;
+  Faults("and no ProxyFence since", ProductKernel<64>, config, last_);
+  last_.spoil = kWrittenAndFenced;
   ASSERT_EQ(Run(ProductKernel<64>, config, last_), cudaSuccess);
-  EXPECT_NE(device_.Get(last_.d, 64 * 64), expected) << "a tile was read before the wait";
+  EXPECT_NE(device_.Get(last_.d, 64 * 64), expected);
+}
+
+// ---- Between ordinary instructions and copies, between warps, between kernels ------------------------------------
+
+struct StoreArgs {
+  TensorMap to;
+  bool fence;
+};
+__global__ void StoreKernel(const __grid_constant__ StoreArgs args) {
+  auto* const tile = reinterpret_cast<uint16_t*>(SharedMemory());
+  tile[threadIdx.x] = static_cast<uint16_t>(threadIdx.x);
+  if (args.fence) ProxyFence();
+  __syncthreads();
+  if (threadIdx.x == 0) {
+    TmaStore(&args.to, tile, 0, 0);
+    TmaStoreCommit();
+    TmaStoreWait<0>();
+  }
+}
+
+TEST_F(Hopper, CopiesReadWhatIsFenced) {
+  auto* const out = static_cast<uint16_t*>(device_.Allocate(128));
+  StoreArgs args = {Matrix16(out, 8, 8, 8, 8, 8, TensorMapSwizzle::kNone), true};
+  const LaunchConfig config = {{1}, {64}, 128};
+  ForSchedules([&] { EXPECT_EQ(Run(StoreKernel, config, args), cudaSuccess) << emulation::LastFault(); });
+  for (uint16_t i = 0; i < 64; ++i) EXPECT_EQ(device_.Get(out, 64)[i], i);
+  args.fence = false;
+  ForSchedules([&] { Faults("a TMA store reads what ordinary instructions have written", StoreKernel, config, args); });
+}
+
+struct RegisterArgs {
+  bool too_many, lone_warp;
+};
+// As the kernels' warpgroups do: the last gives, the others take.
+__global__ void RegisterKernel(const RegisterArgs args) {
+  if (threadIdx.x >= 256) {
+    if (!args.lone_warp || threadIdx.x >= 288) DecreaseRegisters<40>();
+  } else if (args.too_many) {
+    IncreaseRegisters<240>();
+  } else {
+    IncreaseRegisters<232>();
+  }
+}
+
+TEST_F(Hopper, RegistersComeFromOtherWarps) {
+  const LaunchConfig config = {{2}, {384}};
+  ForSchedules([&] {
+    EXPECT_EQ(Run(RegisterKernel, config, RegisterArgs{false, false}), cudaSuccess) << emulation::LastFault();
+    Faults("waits for registers that no warp gives back", RegisterKernel, config, RegisterArgs{true, false});
+    Faults("waits for registers that no warp gives back", RegisterKernel, config, RegisterArgs{false, true});
+  });
+}
+
+struct DependencyArgs {
+  uint32_t first;  // the first block that waits
+};
+__global__ void DependencyKernel(const DependencyArgs args) {
+  if (threadIdx.x == 31 && blockIdx.x >= args.first) DependencyWait();
+}
+
+TEST_F(Hopper, BlocksThatMayBeginEarlyWait) {
+  const LaunchConfig config = {{3}, {64}};
+  const auto run = [&](uint32_t first, bool overlap) {
+    const DependencyArgs args = {first};
+    const cudaError_t error = LaunchKernel(RefOf(DependencyKernel), config, &args, overlap, nullptr);
+    return error != cudaSuccess ? error : cudaDeviceSynchronize();
+  };
+  EXPECT_EQ(run(3, false), cudaSuccess);
+  EXPECT_EQ(run(0, true), cudaSuccess) << emulation::LastFault();
+  EXPECT_NE(run(1, true), cudaSuccess);
+  EXPECT_NE(emulation::LastFault().find("a block ended without DependencyWait"), std::string::npos) << emulation::LastFault();
 }
 
 TEST_F(Hopper, ProbeFindsTheSameBits) {

@@ -2,7 +2,10 @@
 
 #include <string.h>
 
+#include <algorithm>
 #include <memory>
+
+#include "emulation/proxy.h"
 
 namespace lanes::cuda::emulation {
 
@@ -97,6 +100,7 @@ struct TileArrives {
   uint64_t* barrier;
   void operator()() const {
     CopyBoxIn(map, begin, tile);
+    AsyncWrote(tile, BoxBytes(map));
     TakeBytes(barrier, BoxBytes(map));
   }
 };
@@ -156,6 +160,7 @@ void StoreTile(const TensorMap* map, const void* tile, int32_t rank, int32_t c0,
   const TileLeaves copy = {DecodeTensorMap(map), {c0, c1, c2, c3, 0}, static_cast<const unsigned char*>(tile), current,
                            GroupsOf(*current).committed};
   CheckTile(tile, copy.map, rank, "a TMA store");
+  AsyncReads(copy.tile, BoxBytes(copy.map), "a TMA store");
   Later later;
   static_assert(sizeof copy <= sizeof later.state);
   later.land = LandTileLeaves;
@@ -182,6 +187,87 @@ void WaitStores(uint32_t pending) {
     }
     ++i;
   }
+}
+
+// ---- Registers ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+// Registers of a block whose kernel is compiled for (threads, 1): as many for each thread at its beginning as there are, in eights. What
+// warps give back others may take.
+struct RegisterFile {
+  uint64_t run = 0;
+  uint32_t registers[32];  // of each warp's threads
+  uint32_t calls[32];
+  bool waits[32];
+};
+
+RegisterFile(&files)[16] = *new RegisterFile[1][16];
+
+RegisterFile& RegistersOf(const Block& block) {
+  RegisterFile& file = files[block.rank];
+  if (file.run != block.cluster->run) {
+    file = RegisterFile();
+    file.run = block.cluster->run;
+    for (uint32_t& registers : file.registers) registers = EntryRegisters(block.warp_count);
+  }
+  return file;
+}
+
+bool TakeRegisters(const Block& block, uint32_t warp, uint32_t registers) {
+  RegisterFile& file = RegistersOf(block);
+  if (!file.waits[warp]) return true;
+  uint32_t others = 0;
+  for (uint32_t w = 0; w < block.warp_count; ++w) others += w == warp ? 0 : file.registers[w];
+  if (others + registers > EntryRegisters(block.warp_count) * block.warp_count) return false;
+  file.registers[warp] = registers;
+  file.waits[warp] = false;
+  return true;
+}
+
+struct RegisterArgs {
+  uint32_t registers;
+  bool increase;
+};
+
+void RunRegisters(void* const* lanes, uint32_t mask) {
+  const RegisterArgs& args = *static_cast<const RegisterArgs*>(lanes[0]);
+  const char* const name = args.increase ? "setmaxnreg.inc" : "setmaxnreg.dec";
+  if (mask != ~0u) Fault("%s needs all lanes", name);
+  const Warp& warp = *current->warp;
+  RegisterFile& file = RegistersOf(*warp.block);
+  const uint32_t now = file.registers[warp.index];
+  if (args.increase ? args.registers < now : args.registers > now) Fault("%s: %u registers, where there are %u", name, args.registers, now);
+  ++file.calls[warp.index];
+  if (args.increase) {
+    file.waits[warp.index] = true;
+  } else {
+    file.registers[warp.index] = args.registers;
+    Notify(&file);
+  }
+}
+
+constexpr Instruction kRegisters = {"setmaxnreg", RunRegisters};
+
+}  // namespace
+
+uint32_t EntryRegisters(uint32_t warps) { return std::min(65536 / (32 * warps) / 8 * 8, 256u); }
+
+void SetRegisters(uint32_t registers, bool increase) {
+  RegisterArgs args = {registers, increase};
+  WarpMeet(kRegisters, ~0u, &args);
+  if (!increase) return;
+  const Block& block = *current->block;
+  WaitUntil(&RegistersOf(block), "registers that no warp gives back", [&] { return TakeRegisters(block, current->warp->index, registers); });
+}
+
+bool WarpgroupsSetRegisters(const Block& block) {
+  const RegisterFile& file = files[block.rank];
+  if (file.run != block.cluster->run) return true;
+  for (uint32_t w = 0; w < block.warp_count; ++w) {
+    if (file.calls[w] != file.calls[w / 4 * 4]) return false;
+  }
+  return true;
 }
 
 // ---- Warps -------------------------------------------------------------------------------------------------------

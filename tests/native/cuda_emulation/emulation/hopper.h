@@ -35,6 +35,15 @@ void WaitStores(uint32_t pending);
 bool ElectOne();
 void StoreMatrix(void* shared_row, const uint32_t* r, int matrices, bool transposed);
 
+// ---- Registers ---------------------------------------------------------------------------------------------------
+
+// Those of each thread of a block of so many warps, at its beginning.
+uint32_t EntryRegisters(uint32_t warps);
+// setmaxnreg.inc waits until other warps of the block have given back enough.
+void SetRegisters(uint32_t registers, bool increase);
+// Whether all warps of each warpgroup of a block that has ended have set theirs as often.
+bool WarpgroupsSetRegisters(const Block& block);
+
 // ---- Products ----------------------------------------------------------------------------------------------------
 
 enum class WgmmaType { kBf16, kF16, kS8 };

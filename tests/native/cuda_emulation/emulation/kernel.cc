@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <new>
 
+#include "emulation/hopper.h"
 #include "emulation/machine.h"
 
 namespace lanes::cuda::emulation {
@@ -180,6 +181,7 @@ void StartCluster(const LaunchConfig& config, uint64_t number) {
     block.index = {static_cast<unsigned>(linear % config.grid.x), static_cast<unsigned>(linear / config.grid.x % config.grid.y),
                    static_cast<unsigned>(linear / config.grid.x / config.grid.y)};
     block.live = count;
+    block.waited = false;
     block.runnable_warps = ~0u >> (32 - block.warp_count);
     for (uint32_t w = 0; w < block.warp_count; ++w) {
       Warp& warp = block.warps[w];
@@ -231,7 +233,18 @@ void FindHostStack() {
 #endif
 }
 
-bool RunCluster(const LaunchConfig& config, uint64_t number) {
+// What is wrong with a block that has ended; empty: nothing.
+std::string WrongAtEnd(const Block& block, uint32_t shared_bytes, bool overlap) {
+  const char* const where = !Untouched(block.shared - kSharedStart, kSharedStart)                    ? "in front of"
+                            : !Untouched(block.shared + shared_bytes, RedzoneBytes(shared_bytes)) ? "behind"
+                                                                                                    : nullptr;
+  if (where != nullptr) return std::string("a block wrote ") + where + " its " + std::to_string(shared_bytes) + " bytes of shared memory";
+  if (overlap && !block.waited) return "a block ended without DependencyWait, so the next kernel could begin before the one ahead has ended";
+  if (!WarpgroupsSetRegisters(block)) return "some warps of a warpgroup came to setmaxnreg and others did not";
+  return "";
+}
+
+bool RunCluster(const LaunchConfig& config, uint64_t number, bool overlap) {
   StartCluster(config, number);
   Thread* first = &m.blocks[0].threads[0];
   if (m.schedule == Schedule::kBackward) {
@@ -247,10 +260,9 @@ bool RunCluster(const LaunchConfig& config, uint64_t number) {
   while (!m.cluster.later.empty()) LandOne(0);
   for (uint32_t b = 0; b < config.cluster; ++b) {
     Block& block = m.blocks[b];
-    const bool in_front = Untouched(block.shared - kSharedStart, kSharedStart);
-    if (in_front && Untouched(block.shared + config.shared_bytes, RedzoneBytes(config.shared_bytes))) continue;
-    m.fault = std::string("emulated CUDA: ") + KernelName() + ": a block wrote " + (in_front ? "behind" : "in front of") + " its " +
-              std::to_string(config.shared_bytes) + " bytes of shared memory";
+    const std::string wrong = WrongAtEnd(block, config.shared_bytes, overlap);
+    if (wrong.empty()) continue;
+    m.fault = std::string("emulated CUDA: ") + KernelName() + ": " + wrong;
     fprintf(stderr, "%s\n", m.fault.c_str());
     return false;
   }
@@ -259,7 +271,7 @@ bool RunCluster(const LaunchConfig& config, uint64_t number) {
 
 }  // namespace
 
-bool RunKernel(const KernelRef& kernel, const LaunchConfig& config, const void* args) {
+bool RunKernel(const KernelRef& kernel, const LaunchConfig& config, const void* args, bool overlap) {
   if (m.arena == nullptr) {
     void* memory = mmap(nullptr, static_cast<size_t>(kMaxCluster) * kSharedWindow, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -281,7 +293,7 @@ bool RunKernel(const KernelRef& kernel, const LaunchConfig& config, const void* 
   const uint64_t rotation = m.schedule == Schedule::kRandom ? NextRandom() % clusters : 0;
   for (uint64_t i = 0; i < clusters; ++i) {
     const uint64_t number = m.schedule == Schedule::kBackward ? clusters - 1 - i : (i + rotation) % clusters;
-    if (!RunCluster(config, number)) {
+    if (!RunCluster(config, number, overlap)) {
       Recover();
       return false;
     }

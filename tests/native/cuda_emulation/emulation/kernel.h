@@ -6,8 +6,8 @@
 
 namespace lanes::cuda::emulation {
 
-// False when it faulted; the report has been printed.
-bool RunKernel(const KernelRef& kernel, const LaunchConfig& config, const void* args);
+// False when it faulted; the report has been printed. `overlap`: as of LaunchKernel.
+bool RunKernel(const KernelRef& kernel, const LaunchConfig& config, const void* args, bool overlap);
 
 }  // namespace lanes::cuda::emulation
 

@@ -157,14 +157,14 @@ struct alignas(128) Args {
   unsigned char bytes[4096];
 };
 
-void RunLaunch(const KernelRef& kernel, const LaunchConfig& config, const Args& args) {
+void RunLaunch(const KernelRef& kernel, const LaunchConfig& config, const Args& args, bool overlap) {
   Runtime& r = runtime();
   ++r.kernels;
   if (r.fail_at != 0 && r.kernels == r.fail_at) {
     r.sticky = cudaErrorIllegalAddress;
     return;
   }
-  if (!lanes::cuda::emulation::RunKernel(kernel, config, args.bytes)) r.sticky = cudaErrorLaunchFailure;
+  if (!lanes::cuda::emulation::RunKernel(kernel, config, args.bytes, overlap)) r.sticky = cudaErrorLaunchFailure;
 }
 
 int PtxOf(const Runtime& r) { return r.ptx != 0 ? r.ptx : r.arch; }
@@ -247,7 +247,7 @@ cudaError_t LaunchKernel(const KernelRef& kernel, const LaunchConfig& config, co
   if (kernel.bytes > sizeof(Args)) return l.Answer(cudaErrorInvalidValue);
   const auto copy = std::make_shared<Args>();
   memcpy(copy->bytes, args, kernel.bytes);
-  return l.Answer(Enqueue(*stream, {Kind::kKernel, [kernel, config, copy] { RunLaunch(kernel, config, *copy); }}));
+  return l.Answer(Enqueue(*stream, {Kind::kKernel, [kernel, config, copy, overlap] { RunLaunch(kernel, config, *copy, overlap); }}));
 }
 
 namespace emulation {

@@ -86,6 +86,7 @@ struct Block {
   Thread* threads = nullptr;
   Warp* warps = nullptr;
   uint32_t warp_count = 0;
+  bool waited = false;         // for the kernels ahead, in some thread
   Barrier barriers[kBarriers];
 };
 

@@ -12,6 +12,7 @@
 
 #include "emulation/hopper.h"
 #include "emulation/matrix.h"
+#include "emulation/proxy.h"
 
 namespace lanes::cuda::emulation {
 
@@ -120,7 +121,9 @@ struct Descriptor {
  private:
   const unsigned char* At(uint32_t address) const {
     const auto within = static_cast<uint32_t>(Swizzled(address, swizzle_bytes));
-    return static_cast<const unsigned char*>(SharedPointer(current->block->rank * kSharedWindow + within, 16, 16));
+    auto* const operand = static_cast<const unsigned char*>(SharedPointer(current->block->rank * kSharedWindow + within, 16, 16));
+    AsyncReads(operand, 16, "wgmma");
+    return operand;
   }
 };
 

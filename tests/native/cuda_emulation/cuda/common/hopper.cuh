@@ -4,6 +4,7 @@
 
 #include "cuda/common/ptx.cuh"
 #include "emulation/hopper.h"
+#include "emulation/proxy.h"
 
 namespace lanes::cuda {
 
@@ -19,10 +20,12 @@ inline void NamedBarrierArrive(int32_t id, int32_t threads) {
 template <int kRegisters>
 inline void IncreaseRegisters() {
   static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
+  emulation::SetRegisters(kRegisters, true);
 }
 template <int kRegisters>
 inline void DecreaseRegisters() {
   static_assert(kRegisters % 8 == 0 && kRegisters >= 24 && kRegisters <= 256);
+  emulation::SetRegisters(kRegisters, false);
 }
 
 // ---- Clusters ----------------------------------------------------------------------------------------------------
@@ -49,7 +52,7 @@ inline void BarrierArriveAt(Barrier* barrier, uint32_t rank) { emulation::Arrive
 inline void BarrierArriveExpect(Barrier* barrier, uint32_t bytes) { emulation::ArriveMbarrier(&barrier->state, bytes); }
 inline bool BarrierTry(Barrier* barrier, uint32_t parity) { return emulation::TryMbarrier(&barrier->state, parity); }
 inline void BarrierWait(Barrier* barrier, uint32_t parity) { emulation::WaitMbarrier(&barrier->state, parity); }
-inline void ProxyFence() {}
+inline void ProxyFence() { emulation::FenceProxy(); }
 
 // ---- Tiles between global and shared memory ----------------------------------------------------------------------
 

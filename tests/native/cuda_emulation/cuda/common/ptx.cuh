@@ -12,8 +12,8 @@ namespace lanes::cuda {
 inline unsigned char* SharedMemory() { return emulation::OwnShared(); }
 inline uint32_t SharedAddress(const void* shared) { return emulation::SharedAddressOf(shared); }
 
-// ---- Order between kernels: they run one after the other ---------------------------------------------------------
-inline void DependencyWait() {}
+// ---- Order between kernels: they run one after the other; that each block waits is checked ------------------------
+inline void DependencyWait() { emulation::current->block->waited = true; }
 inline void DependencyLaunch() {}
 
 // ---- Copies ------------------------------------------------------------------------------------------------------
