@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.offset;
 
 import dev.lanes.Device;
+import dev.lanes.Generation;
+import dev.lanes.GenerationOptions;
+import dev.lanes.GenerationStream;
 import dev.lanes.Lanes;
 import dev.lanes.LanguageModel;
 import dev.lanes.LoadOptions;
@@ -25,6 +28,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -44,6 +53,7 @@ class CudaEngineTest {
   @BeforeAll
   static void write() {
     TinyCheckpoint.llama(directory, TestSeed.value());
+    TinyCheckpoint.addByteTokenizer(directory);
   }
 
   /** Greedy and sampled, whole context, window and sinks. */
@@ -114,6 +124,60 @@ class CudaEngineTest {
         Tensor x = again.tensor(MemoryTag.OTHER, 1, 1)) {
       assertThat(x.toArray()).containsExactly(0);
     }
+  }
+
+  /**
+   * Streams that run, streams that wait for their turn, a future, a caller inside {@code generate}: each is told that the device has failed,
+   * the model closes, and the next one works. The time that the last of them waited is printed; it should be well below a second.
+   */
+  @Test
+  void everybodyWhoWaitsIsTold() throws Exception {
+    int running = 3;
+    int streams = 8;
+    LoadOptions load = LoadOptions.builder().device(Device.CUDA).maxBatch(running).stepTokens(64).cacheTokens(1024).build();
+    GenerationOptions endless = GenerationOptions.builder().maxTokens(1 << 30).ignoreEos(true)
+        .contextPolicy(ContextPolicy.slidingWindow(64)).build();
+    ExecutorService threads = Executors.newCachedThreadPool();
+    try (LanguageModel model = Lanes.load(directory, load);
+        Backend other = Backends.open(new BackendOptions(CUDA, 1, BackendOptions.Isa.AUTO))) {
+      CountDownLatch begun = new CountDownLatch(running);
+      List<Future<Long>> told = new ArrayList<>();
+      for (int i = 0; i < streams; i++) {
+        GenerationStream stream = model.stream(new int[] {1, 2, 3 + i}, endless);
+        told.add(threads.submit(() -> whenToldOfFailure(() -> {
+          stream.next();
+          begun.countDown();
+          stream.forEachRemaining(piece -> {});
+        })));
+      }
+      told.add(threads.submit(() -> whenToldOfFailure(() -> model.generate(new int[] {1, 2}, endless))));
+      CompletableFuture<Generation> future = model.submit(new int[] {1}, endless);
+      told.add(threads.submit(() -> whenToldOfFailure(() -> {
+        try {
+          future.join();
+        } catch (CompletionException e) {
+          throw (RuntimeException) e.getCause();
+        }
+      })));
+      assertThat(begun.await(60, TimeUnit.SECONDS)).as("%d streams run", running).isTrue();
+      long failure = System.nanoTime();
+      NativeInternals.failDevice(other);
+      long last = 0;
+      for (Future<Long> one : told) {
+        last = Math.max(last, one.get(10, TimeUnit.SECONDS) - failure);
+      }
+      System.out.printf("a device that fails: %d callers told within %.1f ms%n", told.size(), last * 1e-6);
+    } finally {
+      threads.shutdownNow();
+    }
+    try (LanguageModel again = Lanes.load(directory, load)) {
+      assertThat(again.generate(new int[] {1, 2}, GenerationOptions.builder().maxTokens(3).ignoreEos(true).build()).outputIds()).hasSize(3);
+    }
+  }
+
+  private static long whenToldOfFailure(Runnable waiting) {
+    assertThatThrownBy(waiting::run).isInstanceOf(DeviceFailedException.class).hasMessageContaining("device");
+    return System.nanoTime();
   }
 
   @Test
