@@ -51,15 +51,6 @@ __device__ __forceinline__ void CopyAsyncWait() {
   asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
 }
 
-// 16 bytes of read-only global memory that will not be used again soon.
-__device__ __forceinline__ uint4 LoadStreaming(const void* global) {
-  uint4 v;
-  asm volatile("ld.global.nc.L1::no_allocate.v4.u32 {%0, %1, %2, %3}, [%4];"
-               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
-               : "l"(global));
-  return v;
-}
-
 // Starts to bring the 128 bytes around an address into the second-level cache. It is no read: also of what a kernel ahead still writes.
 __device__ __forceinline__ void PrefetchLine(const void* global) { asm volatile("prefetch.global.L2 [%0];" ::"l"(global)); }
 

@@ -1,4 +1,4 @@
-// One block a row.
+// One block a row. The product behind may begin as soon as all blocks run: it brings its weights first.
 #include "cuda/linear/rows.h"
 
 #include "cuda/common/ptx.cuh"
@@ -35,6 +35,7 @@ __device__ __forceinline__ float4 LoadFour(const float* row, int64_t col, int64_
 
 __global__ void __launch_bounds__(kThreads) RoundKernel(const RowsArgs args) {
   DependencyWait();
+  DependencyLaunch();
   const int64_t token = blockIdx.x;
   const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint2* const to = reinterpret_cast<uint2*>(args.to + token * args.row_bytes);
@@ -43,11 +44,11 @@ __global__ void __launch_bounds__(kThreads) RoundKernel(const RowsArgs args) {
     const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
     to[four] = make_uint2(PackBf16(v.x, v.y), PackBf16(v.z, v.w));
   }
-  DependencyLaunch();
 }
 
 __global__ void __launch_bounds__(kThreads) CopyKernel(const RowsArgs args) {
   DependencyWait();
+  DependencyLaunch();
   const int64_t token = blockIdx.x;
   const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   float4* const to = reinterpret_cast<float4*>(args.to + token * args.row_bytes);
@@ -55,11 +56,11 @@ __global__ void __launch_bounds__(kThreads) CopyKernel(const RowsArgs args) {
   for (int64_t four = threadIdx.x; four < args.row_bytes / 16; four += kThreads) {
     to[four] = LoadFour(row, four * 4, args.cols, args.vectors);
   }
-  DependencyLaunch();
 }
 
 __global__ void __launch_bounds__(kThreads) CopyS8Kernel(const RowsArgs args) {
   DependencyWait();
+  DependencyLaunch();
   const int64_t token = blockIdx.x;
   const int8_t* const row = static_cast<const int8_t*>(args.from) + token * args.stride;
   uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
@@ -69,7 +70,6 @@ __global__ void __launch_bounds__(kThreads) CopyS8Kernel(const RowsArgs args) {
     for (int32_t i = 0; i < 4; ++i) q[i] = four * 4 + i < args.cols ? row[four * 4 + i] : 0;
     to[four] = PackS8(q[0], q[1], q[2], q[3]);
   }
-  DependencyLaunch();
 }
 
 // The largest of the row's MagnitudeBits, in every thread of the block.
@@ -86,6 +86,7 @@ __device__ __forceinline__ uint32_t LargestOf(const RowsArgs& args, const float*
 
 __global__ void __launch_bounds__(kThreads) RoundF16Kernel(const RowsArgs args) {
   DependencyWait();
+  DependencyLaunch();
   const int64_t token = blockIdx.x;
   const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint2* const to = reinterpret_cast<uint2*>(args.to + token * args.row_bytes);
@@ -96,11 +97,11 @@ __global__ void __launch_bounds__(kThreads) RoundF16Kernel(const RowsArgs args) 
     const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
     to[four] = make_uint2(PackF16(v.x * scale.power, v.y * scale.power), PackF16(v.z * scale.power, v.w * scale.power));
   }
-  DependencyLaunch();
 }
 
 __global__ void __launch_bounds__(kThreads) QuantizeKernel(const RowsArgs args) {
   DependencyWait();
+  DependencyLaunch();
   const int64_t token = blockIdx.x;
   const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
@@ -113,7 +114,6 @@ __global__ void __launch_bounds__(kThreads) QuantizeKernel(const RowsArgs args) 
     const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
     to[four] = PackS8(quantize(v.x), quantize(v.y), quantize(v.z), quantize(v.w));
   }
-  DependencyLaunch();
 }
 
 RowsArgs RowsOfX(Device& device, const LinearArgs& args, int64_t row_bytes) {

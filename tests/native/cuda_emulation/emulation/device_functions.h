@@ -258,7 +258,6 @@ inline float __double2float_rn(double x) { return static_cast<float>(x); }
 
 // ---- Memory ------------------------------------------------------------------------------------------------------
 
-template <class T> inline T __ldg(const T* p) { return *p; }
 template <class T> inline T __ldcs(const T* p) { return *p; }
 template <class T> inline T __ldcg(const T* p) { return *p; }
 template <class T> inline T __ldca(const T* p) { return *p; }

@@ -23,7 +23,6 @@ template <int kPending>
 inline void CopyAsyncWait() {
   emulation::CopyAsyncWaitGroup(kPending);
 }
-inline uint4 LoadStreaming(const void* global) { return *static_cast<const uint4*>(global); }
 inline void PrefetchLine(const void*) {}
 
 // ---- Matrix fragments --------------------------------------------------------------------------------------------
