@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.context.ContextPolicy;
 import java.lang.reflect.InvocationTargetException;
@@ -119,8 +120,15 @@ class OptionsTest {
   @Test
   void typesAndInstructionSetsAreThoseThereAre() {
     for (DType type : DType.values()) {
-      assertThat(LoadOptions.builder().cacheType(type).build().cacheType()).isEqualTo(type);
+      assertThat(LoadOptions.builder().cacheType(type).build().cacheType()).contains(type);
     }
+    for (Compute compute : List.of(Compute.EXACT, Compute.BF16, Compute.F16)) {
+      assertThat(LoadOptions.builder().compute(compute).build().compute()).contains(compute);
+    }
+    assertThatThrownBy(() -> LoadOptions.builder().compute(Compute.INT8)).isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("compute is INT8");
+    assertThat(LoadOptions.defaults().compute()).as("chosen by the device").isEmpty();
+    assertThat(LoadOptions.defaults().cacheType()).as("chosen by the device").isEmpty();
     assertThatThrownBy(() -> LoadOptions.builder().isa("avx")).isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("'avx'").hasMessageContaining("avx512, avx2, neon");
     for (String isa : Set.of("auto", "avx2", "avx512", "neon", "reference")) {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.offset;
 
+import dev.lanes.backend.Compute;
 import dev.lanes.error.UnsupportedRequestException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -175,7 +176,8 @@ class PerplexityTest {
   @ValueSource(strings = {"stories15M", "stories260K", "minimind2-small"})
   void agreesWithTheRecordedLogits(String name) {
     Path directory = Shared.model(name);
-    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().device(TestDevices.best()).cacheTokens(1024).build())) {
+    try (LanguageModel model = Lanes.load(directory,
+        LoadOptions.builder().device(TestDevices.best()).compute(Compute.EXACT).cacheTokens(1024).build())) {
       for (int i = 0; i < 3; i++) {
         int[] ids = Shared.ids(directory, i + ".prompt_ids");
         float[] logits = Shared.floats(directory, i + ".logits");

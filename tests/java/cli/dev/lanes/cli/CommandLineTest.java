@@ -32,6 +32,10 @@ class CommandLineTest {
     Result json = lanes("info", "--json");
     assertThat(json.json().at("/chosen/available").asBoolean()).isTrue();
     assertThat(json.json().at("/chosen/library").asText()).isNotEmpty();
+    String own = json.json().at("/chosen/name").asText().equals("cuda") ? "bf16" : "exact";
+    assertThat(json.json().at("/automaticCompute/bf16").asText()).isEqualTo(own);
+    assertThat(json.json().at("/automaticCompute/f32").asText()).isEqualTo("exact");
+    assertThat(text.out()).containsPattern("compute auto +exact for float32 weights, " + own + " for bfloat16");
     assertThat(json.json().at("/chosen/availableBytes").asLong()).isPositive();
     assertThat(json.json().at("/backends").findValuesAsText("name")).startsWith("cuda:0")
         .endsWith("cpu avx512", "cpu avx2", "cpu neon", "cpu reference", "reference (Java)");

@@ -61,13 +61,26 @@ class ModelCommandsTest {
   void cacheTypesByName() {
     long before = Long.MAX_VALUE;
     assertThat(generate("--max-tokens", "5", "--json", "--kv-dtype", "f16").json().get("outputIds")).hasSize(5);
-    assertThat(generate("--kv-dtype", "fp8").err()).contains("expected f32, bf16, f16 or int8 but was 'fp8'");
+    assertThat(generate("--kv-dtype", "fp8").err()).contains("expected auto, f32, bf16, f16 or int8 but was 'fp8'");
+    assertThat(generate("--max-tokens", "5", "--kv-dtype", "auto").exitCode()).isZero();
     for (String type : new String[] {"f32", "bf16", "int8"}) {
       assertThat(generate("--max-tokens", "5", "--json", "--kv-dtype", type).json().get("outputIds")).as(type).hasSize(5);
       long bytes = lanes("inspect", "--model", model, "--kv-dtype", type, "--json").json().get("cacheBytesPerToken").asLong();
       assertThat(bytes).as(type).isLessThan(before);
       before = bytes;
     }
+  }
+
+  /** What was asked for, and on a CPU the exact way where nothing was. */
+  @Test
+  void saysHowItComputes() {
+    String[] cpu = {"--max-tokens", "5", "--device", "cpu"};
+    assertThat(generate(cpu).err()).contains("compute exact, cache of f32");
+    assertThat(generate("--max-tokens", "5", "--device", "cpu", "--compute", "auto", "--kv-dtype", "auto").err())
+        .contains("compute exact, cache of f32");
+    assertThat(generate("--max-tokens", "5", "--dtype", "bf16", "--compute", "BF16", "--kv-dtype", "int8").err())
+        .contains("compute bf16, cache of int8");
+    assertThat(generate("--max-tokens", "5", "--dtype", "f16", "--compute", "f16").err()).contains("compute f16, cache of ");
   }
 
   @Test
@@ -81,7 +94,7 @@ class ModelCommandsTest {
     assertThat(layers).isLessThan(plain);
     assertThat(all).isLessThan(layers);
     assertThat(generate("--dtype", "s8").err()).contains("weightType is S8", "quantization");
-    assertThat(generate("--compute", "int8").err()).contains("compute is INT8");
+    assertThat(generate("--compute", "int8").err()).contains("expected auto, exact, bf16 or f16 but was 'int8'");
     assertThat(generate("--quantize", "w4a16").err()).contains("--quantize", "w4a16");
   }
 

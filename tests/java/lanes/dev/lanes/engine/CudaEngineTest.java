@@ -11,11 +11,14 @@ import dev.lanes.GenerationStream;
 import dev.lanes.Lanes;
 import dev.lanes.LanguageModel;
 import dev.lanes.LoadOptions;
+import dev.lanes.MemoryFootprint;
 import dev.lanes.TestSeed;
 import dev.lanes.TinyCheckpoint;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.Tensor;
 import dev.lanes.backend.jni.NativeInternals;
@@ -40,6 +43,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** The engine on a GPU: what a sequence gives, what a step costs, and what becomes of all when the device fails. */
 @EnabledIf("dev.lanes.TestDevices#cuda")
@@ -191,11 +196,18 @@ class CudaEngineTest {
         });
   }
 
-  /** Nothing is said about a device: it is the GPU, and the model says so. */
-  @Test
-  void automaticTakesTheGpu() {
-    try (LanguageModel model = Lanes.load(directory, LoadOptions.builder().cacheTokens(128).build())) {
+  /** Nothing is said about a device or numbers: it is the GPU, 16-bit types multiply as they are, and the model says so. */
+  @ParameterizedTest
+  @CsvSource({"F32, EXACT, F32", "BF16, BF16, BF16"})
+  void automaticTakesTheGpu(DType weights, Compute compute, DType cache) {
+    LoadOptions options = LoadOptions.builder().cacheTokens(128).weightType(weights).build();
+    MemoryFootprint footprint = Lanes.footprint(directory, options);
+    try (LanguageModel model = Lanes.load(directory, options)) {
       assertThat(model.info().backend().name()).isEqualTo("cuda");
+      assertThat(model.info().compute()).isEqualTo(compute);
+      assertThat(model.info().cacheType()).isEqualTo(cache);
+      assertThat(model.info().memory().cacheBytes()).isEqualTo(footprint.cacheBytes()).isPositive();
+      assertThat(model.generate(new int[] {1, 2, 3}, GenerationOptions.builder().maxTokens(3).ignoreEos(true).build()).outputIds()).hasSize(3);
       assertThat(model.info().backend().why()).contains("compute capability");
       assertThat(model.info().memory().memory()).startsWith("memory of cuda:0 ");
       assertThat(model.info().memory().availableBytes()).isPositive();

@@ -103,6 +103,34 @@ class CudaModelTest {
     }
   }
 
+  /** What a user gets who asks for nothing: weights of 16 bits multiply in their own type; near the same model multiplied exactly. */
+  @ParameterizedTest
+  @CsvSource({"F32, EXACT, F32, 1e-4", "BF16, BF16, BF16, 0.2", "F16, F16, F16, 0.03"})
+  void automaticChoices(DType weights, Compute compute, DType cache, double tolerance) {
+    int[] prompt = SharedModels.expected("stories260K").get(0).prompt();
+    Path directory = SharedModels.directory("stories260K");
+    ModelOptions exact = ModelOptions.defaults().withWeightType(weights);
+    float[][] expected;
+    try (Backend java = Backends.open(TestBackends.JAVA); ModelRun run = new ModelRun(directory, java, exact, 8, DType.F32)) {
+      assertThat(run.model.footprint().compute()).isEqualTo(Compute.EXACT);
+      expected = run.logits(prompt);
+    }
+    ModelOptions automatic = exact.withAutomaticCompute();
+    try (ModelRun run = new ModelRun(directory, gpu, automatic, 8, cache)) {
+      assertThat(run.model.footprint().compute()).isEqualTo(compute);
+      assertThat(run.model.footprint().cacheType()).isEqualTo(cache);
+      float[][] logits = run.logits(prompt);
+      double difference = 0;
+      for (int t = 0; t < logits.length; t++) {
+        Numbers.assertClose(weights + " token " + t, logits[t], expected[t], tolerance);
+        for (int i = 0; i < logits[t].length; i++) {
+          difference = Math.max(difference, Math.abs(logits[t][i] - expected[t][i]));
+        }
+      }
+      assertThat(difference > 1e-4).as("16-bit products differ from exact ones, by %s", difference).isEqualTo(compute != Compute.EXACT);
+    }
+  }
+
   /** The same bits whatever runs beside it, and however its prompt is cut. */
   @ParameterizedTest
   @CsvSource({"NONE, F32, EXACT", "W8A8, S8, EXACT", "NONE, BF16, BF16"})

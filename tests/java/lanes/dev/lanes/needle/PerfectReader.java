@@ -15,6 +15,8 @@ import dev.lanes.Perplexity;
 import dev.lanes.PerplexityOptions;
 import dev.lanes.TinyCheckpoint;
 import dev.lanes.backend.BackendInfo;
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
 import dev.lanes.context.ContextLimits;
 import dev.lanes.context.ContextPlan;
 import dev.lanes.format.ModelConfig;
@@ -42,7 +44,7 @@ class PerfectReader implements LanguageModel {
     TinyCheckpoint.llama(directory, 1);
     this.limit = limit;
     info = new ModelInfo(directory, ModelConfig.load(directory), false, true, chatTemplate, limit, new MemoryFootprint("memory", 0, 0, 0, 0, 0, limit, 0),
-        new BackendInfo("fake", "", "none", 1, false, "", "a test", Map.of()));
+        new BackendInfo("fake", "", "none", 1, false, "", "a test", Map.of()), Compute.EXACT, DType.F32);
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.lanes;
 
+import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.cache.KvCache;
 import dev.lanes.error.InsufficientMemoryException;
@@ -15,12 +16,13 @@ final class CacheSize {
   /**
    * The number of pages.
    *
+   * @param cacheType element type of keys and values
    * @param contextLength tokens of one full sequence
    * @param fixedBytes weights and buffers
    * @param availableBytes free memory
    */
-  static int pages(LoadOptions options, ModelFootprint footprint, int contextLength, long fixedBytes, long availableBytes) {
-    long pageBytes = footprint.kvBytes(1, options.cacheType());
+  static int pages(LoadOptions options, ModelFootprint footprint, DType cacheType, int contextLength, long fixedBytes, long availableBytes) {
+    long pageBytes = footprint.kvBytes(1, cacheType);
     if (options.cacheTokens().isPresent() || options.cacheBytes().isPresent()) {
       long byTokens = options.cacheTokens().isPresent() ? KvCache.pagesFor(options.cacheTokens().getAsInt()) : Integer.MAX_VALUE;
       long byBytes = options.cacheBytes().isPresent() ? options.cacheBytes().getAsLong() / pageBytes : Integer.MAX_VALUE;

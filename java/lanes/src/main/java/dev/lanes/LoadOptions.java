@@ -22,9 +22,9 @@ public final class LoadOptions {
   private final Optional<DType> weightType;
   private final Quantization quantization;
   private final boolean quantizeHead;
-  private final Compute compute;
+  private final Optional<Compute> compute;
   private final DType ropeType;
-  private final DType cacheType;
+  private final Optional<DType> cacheType;
   private final int stepTokens;
   private final int maxBatch;
   private final boolean prefixCache;
@@ -113,8 +113,8 @@ public final class LoadOptions {
     return quantizeHead;
   }
 
-  /** How linear layers with bfloat16 weights multiply. */
-  public Compute compute() {
+  /** How linear layers with 16-bit weights multiply, and attention over a 16-bit cache; empty for what suits the device. */
+  public Optional<Compute> compute() {
     return compute;
   }
 
@@ -123,8 +123,8 @@ public final class LoadOptions {
     return ropeType;
   }
 
-  /** Element type of keys and values. */
-  public DType cacheType() {
+  /** Element type of keys and values; empty for what suits the device. */
+  public Optional<DType> cacheType() {
     return cacheType;
   }
 
@@ -177,9 +177,9 @@ public final class LoadOptions {
     private Optional<DType> weightType = Optional.empty();
     private Quantization quantization = Quantization.NONE;
     private boolean quantizeHead;
-    private Compute compute = Compute.EXACT;
+    private Optional<Compute> compute = Optional.empty();
     private DType ropeType = DType.F32;
-    private DType cacheType = DType.F32;
+    private Optional<DType> cacheType = Optional.empty();
     private int stepTokens = 512;
     private int maxBatch = 64;
     private boolean prefixCache = true;
@@ -260,13 +260,17 @@ public final class LoadOptions {
       return this;
     }
 
-    /** How linear layers with bfloat16 or float16 weights multiply, those it is meant for, and attention over a bfloat16 cache. */
+    /**
+     * How linear layers with 16-bit weights multiply, and attention over a 16-bit cache: {@link Compute#EXACT}, or {@link Compute#BF16} or
+     * {@link Compute#F16} where weights, or keys and values, are of that type. When nothing is asked for, all is exact on a CPU; a GPU
+     * multiplies each 16-bit type in itself, on tensor cores, which is some thirty times as fast and rounds activations.
+     */
     public Builder compute(Compute value) {
       Objects.requireNonNull(value, "compute is null");
       if (value == Compute.INT8) {
         throw new IllegalArgumentException("compute is INT8, expected EXACT, BF16 or F16; int8 weights multiply so without being asked");
       }
-      compute = value;
+      compute = Optional.of(value);
       return this;
     }
 
@@ -282,10 +286,11 @@ public final class LoadOptions {
     /**
      * Element type of keys and values: float32, bfloat16, IEEE half ({@link DType#F16}: eight times as exact as bfloat16, up to 65504), or
      * int8 ({@link DType#S8}) with a float32 scale for each key and value of a token and head, which takes a quarter of float32's memory
-     * and a little more. Attention reads each as it is. With bfloat16 and {@link Compute#BF16} it multiplies in bfloat16 as well.
+     * and a little more. Attention reads each as it is. With a 16-bit type and the {@link Compute} of that name it multiplies in it as
+     * well. When nothing is asked for, it is float32 on a CPU, and on a GPU the type that the layers multiply in.
      */
     public Builder cacheType(DType value) {
-      cacheType = Objects.requireNonNull(value, "cacheType is null");
+      cacheType = Optional.of(Objects.requireNonNull(value, "cacheType is null"));
       return this;
     }
 

@@ -3,6 +3,7 @@ package dev.lanes;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.backend.ProfiledBackend;
 import dev.lanes.cache.KvCache;
@@ -78,19 +79,20 @@ final class ModelLoader {
       resources.backend = options.profile() ? new ProfiledBackend(backend) : backend;
       ModelFootprint footprint = ModelFootprint.of(checkpoint, config, resources.backend, modelOptions());
       memory = footprint(footprint, backend);
-      footprint.requireFits(KvCache.pagesFor(memory.cacheTokens()), options.cacheType(), engine.maxStepTokens(contextLength),
+      footprint.requireFits(KvCache.pagesFor(memory.cacheTokens()), cacheType(footprint), engine.maxStepTokens(contextLength),
           engine.logitRows(), memory.availableBytes());
       resources.model = resources.hold(TransformerModel.load(checkpoint, config, resources.backend, modelOptions(),
           (done, total, tensor) -> options.progress().update(done, total)));
     }
     resources.model.prepare(engine.maxStepTokens(contextLength), engine.logitRows());
+    DType cacheType = cacheType(resources.model.footprint());
     resources.cache = resources.hold(new KvCache(resources.backend,
-        resources.model.kvSpec(KvCache.pagesFor(memory.cacheTokens()), options.cacheType()),
+        resources.model.kvSpec(KvCache.pagesFor(memory.cacheTokens()), cacheType),
         KvCache.Options.defaults().withPrefixReuse(options.prefixCache())));
     resources.engine = resources.hold(new Engine(engine.withModelWindow(resources.model.widestWindow()), resources.backend,
         resources.model::forward, resources.cache));
     ModelInfo info = new ModelInfo(directory, config, isEncoder(), tokenizer.isPresent(), chat.hasTemplate(), contextLength, memory,
-        resources.backend.info());
+        resources.backend.info(), resources.model.footprint().compute(), cacheType);
     return new LoadedModel(resources, info, endTokens(generation, tokenizerConfig, tokenizer), chat);
   }
 
@@ -98,7 +100,7 @@ final class ModelLoader {
     return Backends.open(backendOptions(), gpu -> {
       ModelFootprint footprint = ModelFootprint.of(checkpoint, config, gpu, modelOptions());
       MemoryFootprint memory = footprint(footprint, gpu);
-      return footprint.objection(KvCache.pagesFor(memory.cacheTokens()), options.cacheType(), engine.maxStepTokens(contextLength),
+      return footprint.objection(KvCache.pagesFor(memory.cacheTokens()), cacheType(footprint), engine.maxStepTokens(contextLength),
           engine.logitRows(), memory.availableBytes());
     });
   }
@@ -127,6 +129,10 @@ final class ModelLoader {
     return new ModelOptions(options.weightType(), options.quantization(), options.quantizeHead(), options.compute(), options.ropeType());
   }
 
+  private DType cacheType(ModelFootprint footprint) {
+    return options.cacheType().orElseGet(footprint::cacheType);
+  }
+
   private boolean isEncoder() {
     return config.family() == ModelConfig.Family.BERT;
   }
@@ -134,10 +140,11 @@ final class ModelLoader {
   private MemoryFootprint footprint(ModelFootprint footprint, Backend backend) {
     long available = backend.availableBytes();
     long scratch = footprint.scratchBytes(engine.maxStepTokens(contextLength), engine.logitRows());
-    int pages = CacheSize.pages(options, footprint, contextLength, footprint.weightBytes() + scratch, available);
-    return new MemoryFootprint(backend.info().memory(), footprint.weightBytes(), footprint.kvBytes(pages, options.cacheType()), scratch,
+    DType cacheType = cacheType(footprint);
+    int pages = CacheSize.pages(options, footprint, cacheType, contextLength, footprint.weightBytes() + scratch, available);
+    return new MemoryFootprint(backend.info().memory(), footprint.weightBytes(), footprint.kvBytes(pages, cacheType), scratch,
         (int) Math.min(Integer.MAX_VALUE, pages * (long) KvPages.PAGE_TOKENS),
-        footprint.kvBytesPerToken(options.cacheType()), contextLength, available);
+        footprint.kvBytesPerToken(cacheType), contextLength, available);
   }
 
   /** generation_config.json decides, then config.json, then the tokenizer's end token. */

@@ -22,6 +22,7 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.regex.Pattern;
@@ -143,15 +144,16 @@ final class BenchCommand implements Callable<Integer> {
     @Option(names = "--rounds", paramLabel = "N", defaultValue = "3", description = "Repetitions (default: ${DEFAULT-VALUE}).")
     private int rounds;
 
-    @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact", description = "See lanes generate --help.")
-    private Compute compute;
+    @Option(names = "--compute", paramLabel = "auto|exact|bf16|f16", defaultValue = "auto", converter = ComputeName.class,
+        description = "See lanes generate --help.")
+    private Optional<Compute> compute;
 
     @Option(names = "--quantize", paramLabel = "none|w8a8", defaultValue = "none", description = "See lanes generate --help.")
     private Quantization quantization;
 
-    @Option(names = "--kv-dtype", paramLabel = "f32|bf16|f16|int8", defaultValue = "f32", converter = CacheType.class,
+    @Option(names = "--kv-dtype", paramLabel = "auto|f32|bf16|f16|int8", defaultValue = "auto", converter = CacheType.class,
         description = "Element type of keys and values.")
-    private DType cacheType;
+    private Optional<DType> cacheType;
 
     @Option(names = "--profile", description = "Also print where the time of a step goes: each op, calls, waiting threads.")
     private boolean profile;
@@ -194,13 +196,16 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private void measure(Path directory, String modelName) {
-      LoadOptions options = common.device.applyTo(LoadOptions.builder()).threads(common.threads).compute(compute).quantization(quantization)
-          .cacheType(cacheType).prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile).build();
+      LoadOptions.Builder options = common.device.applyTo(LoadOptions.builder()).threads(common.threads).quantization(quantization)
+          .prefixCache(false).cacheTokens(promptTokens + outputTokens).profile(profile);
+      compute.ifPresent(options::compute);
+      cacheType.ifPresent(options::cacheType);
       double[] prefill = new double[rounds];
       double[] decode = new double[rounds];
       long start = System.nanoTime();
-      try (LanguageModel model = Lanes.load(directory, options)) {
+      try (LanguageModel model = Lanes.load(directory, options.build())) {
         announce(console, common, model.info().backend());
+        console.remark("%s", ModelOptions.numbers(model.info()));
         double load = 1e-9 * model.info().memory().weightBytes() / ((System.nanoTime() - start) * 1e-9);
         int[] prompt = new SplittableRandom(1).ints(promptTokens, 0, model.info().config().vocabSize()).toArray();
         GenerationOptions generation = GenerationOptions.builder().maxTokens(outputTokens).ignoreEos(true).build();
@@ -211,8 +216,11 @@ final class BenchCommand implements Callable<Integer> {
           prefill[i] = result.stats().prefillTokensPerSecond();
           decode[i] = result.stats().decodeTokensPerSecond();
         }
-        String name = modelName + (quantization == Quantization.NONE ? "" : " w8a8") + (compute == Compute.BF16 ? " bf16-dot " : " ")
-            + model.info().backend().isa();
+        String name = modelName + (quantization == Quantization.NONE ? "" : " w8a8") + switch (model.info().compute()) {
+          case BF16 -> " bf16-dot ";
+          case F16 -> " f16-dot ";
+          case EXACT, INT8 -> " ";
+        } + model.info().backend().isa();
         List<Measurement> results = List.of(
             Measurement.of(name + " load", "GB/s", load),
             Measurement.of(name + " prefill " + promptTokens, "tokens/s", prefill),

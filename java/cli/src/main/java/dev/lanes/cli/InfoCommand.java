@@ -4,16 +4,19 @@ import dev.lanes.backend.Backend;
 import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Backends;
+import dev.lanes.backend.DType;
 import dev.lanes.error.DeviceFailedException;
 import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.error.NativeException;
 import dev.lanes.format.ModelConfig;
 import dev.lanes.backend.SystemMemory;
+import dev.lanes.model.ComputeChoice;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -109,9 +112,17 @@ final class InfoCommand implements Callable<Integer> {
     json.put("logicalCpus", Runtime.getRuntime().availableProcessors());
     json.put("availableBytes", SystemMemory.availableBytes());
     json.put("chosen", chosen.json());
+    ComputeChoice compute = automatic(chosen.info());
+    json.put("automaticCompute", new TreeMap<>(Map.of("f32", ComputeName.name(compute.of(DType.F32)), "bf16", ComputeName.name(compute.bf16()), "f16",
+        ComputeName.name(compute.f16()))));
     json.put("backends", candidates.stream().map(Candidate::json).toList());
     json.put("architectures", ModelConfig.SUPPORTED_ARCHITECTURES);
     return json;
+  }
+
+  /** How a model multiplies there that nothing else is asked of. */
+  private static ComputeChoice automatic(BackendInfo backend) {
+    return ComputeChoice.of(Optional.empty(), backend);
   }
 
   private void print(Candidate choice, List<Candidate> candidates) {
@@ -125,6 +136,9 @@ final class InfoCommand implements Callable<Integer> {
         chosen.bf16Dot() ? ", bfloat16 dot products" : "");
     console.line("              %s", chosen.why());
     console.line("              %s of %s free", Console.bytes(choice.availableBytes()), chosen.memory());
+    ComputeChoice compute = automatic(chosen);
+    console.line("compute auto  %s for float32 weights, %s for bfloat16, %s for float16", ComputeName.name(compute.of(DType.F32)),
+        ComputeName.name(compute.bf16()), ComputeName.name(compute.f16()));
     if (!chosen.library().isEmpty()) {
       console.line("library       %s", chosen.library());
     }

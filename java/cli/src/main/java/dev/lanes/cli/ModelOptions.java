@@ -4,6 +4,7 @@ import dev.lanes.Lanes;
 import dev.lanes.LanguageModel;
 import dev.lanes.LoadOptions;
 import dev.lanes.MemoryFootprint;
+import dev.lanes.ModelInfo;
 import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
@@ -13,6 +14,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.stream.Stream;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -56,17 +58,19 @@ final class ModelOptions {
   @Option(names = "--quantize-head", description = "Token embedding and LM head become int8 while loading.")
   private boolean quantizeHead;
 
-  @Option(names = "--compute", paramLabel = "exact|bf16", defaultValue = "exact",
-      description = "exact: float32 activations; bf16: faster prompts with bfloat16 weights, activations rounded.")
-  private Compute compute;
+  @Option(names = "--compute", paramLabel = "auto|exact|bf16|f16", defaultValue = "auto", converter = ComputeName.class,
+      description = "exact: float32 activations; bf16, f16: faster with weights of that type, activations rounded. auto: exact on a CPU, "
+          + "the weights' own type on a GPU (default: ${DEFAULT-VALUE}).")
+  private Optional<Compute> compute;
 
   @Option(names = "--rope-dtype", paramLabel = "f32|bf16", defaultValue = "f32",
       description = "bf16 rounds rotary frequencies to bfloat16, as a model that was cast to bfloat16 as a whole computes.")
   private DType ropeType;
 
-  @Option(names = "--kv-dtype", paramLabel = "f32|bf16|f16|int8", defaultValue = "f32", converter = CacheType.class,
-      description = "Element type of keys and values in the cache; int8 with a scale for each token and head.")
-  private DType cacheType;
+  @Option(names = "--kv-dtype", paramLabel = "auto|f32|bf16|f16|int8", defaultValue = "auto", converter = CacheType.class,
+      description = "Element type of keys and values in the cache; int8 with a scale for each token and head. auto: f32 on a CPU, on a GPU "
+          + "the type that layers multiply in (default: ${DEFAULT-VALUE}).")
+  private Optional<DType> cacheType;
 
   @Option(names = "--kv-bytes", paramLabel = "BYTES", converter = ByteCount.class,
       description = "The most memory for keys and values, such as 512M or 4G.")
@@ -124,8 +128,10 @@ final class ModelOptions {
   }
 
   LoadOptions.Builder loadOptions() {
-    LoadOptions.Builder options = device.applyTo(LoadOptions.builder()).threads(threads).pinnedThreads(pinnedThreads).isa(isa).compute(compute)
-        .quantization(quantization).quantizeHead(quantizeHead).ropeType(ropeType).cacheType(cacheType).stepTokens(stepTokens);
+    LoadOptions.Builder options = device.applyTo(LoadOptions.builder()).threads(threads).pinnedThreads(pinnedThreads).isa(isa)
+        .quantization(quantization).quantizeHead(quantizeHead).ropeType(ropeType).stepTokens(stepTokens);
+    compute.ifPresent(options::compute);
+    cacheType.ifPresent(options::cacheType);
     if (context != null) {
       options.contextLength(context);
     }
@@ -152,12 +158,17 @@ final class ModelOptions {
     LanguageModel loaded = Console.isInteractive() ? loadWithBar(console, directory) : Lanes.load(directory, loadOptions().build());
     double seconds = (System.nanoTime() - start) * 1e-9;
     BackendInfo backend = loaded.info().backend();
-    console.remark("loaded in %.2f s (%.2f GB/s of weights), %s", seconds, memory.weightBytes() * 1e-9 / seconds, backend.isGpu()
-        ? backend.isa() + " on " + backend.device() : backend.isa() + " on " + backend.threads() + " threads");
+    console.remark("loaded in %.2f s (%.2f GB/s of weights), %s, %s", seconds, memory.weightBytes() * 1e-9 / seconds, backend.isGpu()
+        ? backend.isa() + " on " + backend.device() : backend.isa() + " on " + backend.threads() + " threads", numbers(loaded.info()));
     if (device.isAuto()) {
       console.remark("chose %s: %s", backend.name(), backend.why());
     }
     return loaded;
+  }
+
+  /** How it computes, as asked for or chosen. */
+  static String numbers(ModelInfo info) {
+    return "compute " + ComputeName.name(info.compute()) + ", cache of " + CacheType.name(info.cacheType());
   }
 
   private LanguageModel loadWithBar(Console console, Path directory) {

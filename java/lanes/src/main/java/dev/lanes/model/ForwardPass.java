@@ -4,7 +4,6 @@ import dev.lanes.backend.Activation;
 import dev.lanes.backend.Backend;
 import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
-import dev.lanes.backend.KvPages;
 import dev.lanes.backend.Op;
 import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.RopePairing;
@@ -23,7 +22,7 @@ final class ForwardPass {
   private final ModelShape shape;
   private final ModelWeights<LoadedMatrix, Tensor> weights;
   private final double[] inverseFrequency;
-  private final Compute compute;
+  private final ComputeChoice compute;
   private final Scratch scratch;
   private final ExpertRouting routing;
 
@@ -37,8 +36,8 @@ final class ForwardPass {
     }
   }
 
-  ForwardPass(Backend backend, ModelShape shape, ModelWeights<LoadedMatrix, Tensor> weights, double[] inverseFrequency, Compute compute,
-      Scratch scratch) {
+  ForwardPass(Backend backend, ModelShape shape, ModelWeights<LoadedMatrix, Tensor> weights, double[] inverseFrequency,
+      ComputeChoice compute, Scratch scratch) {
     this.backend = backend;
     this.shape = shape;
     this.weights = weights;
@@ -114,7 +113,7 @@ final class ForwardPass {
     }
     backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v(), step.rotation));
     backend.attention(new Op.Attention(batch.pages(), index, shape.heads(), shape.causal(), shape.scales()[index], at.q(), sinkQueries,
-        step.windows.of(shape.windows()[index]), computeFor(batch.pages()), at.attention()));
+        step.windows.of(shape.windows()[index]), compute.of(batch.pages().spec().dtype()), at.attention()));
     linear(layer.attentionOutput(), Input.of(at.attention()), x, Activation.NONE, x);
     if (shape.postNorm()) {
       norm(layer.attentionNorm(), x, x);
@@ -220,20 +219,20 @@ final class ForwardPass {
       norm(weights.finalNorm(), last, views.last());
       last = views.last();
     }
-    multiply(weights.head(), computeFor(weights.head()), Input.of(last), null, null, Activation.NONE, views.logits());
+    multiply(weights.head(), compute.of(weights.head().dtype()), Input.of(last), null, null, Activation.NONE, views.logits());
     return new StepOutput(views.logits(), hidden, layers);
   }
 
   private void linear(Linear<LoadedMatrix, Tensor> layer, Input input, Tensor residual, Activation activation, Tensor y) {
     List<LoadedMatrix> matrices = layer.weights();
     if (matrices.size() == 1) {
-      multiply(matrices.get(0), computeFor(matrices.get(0)), input, layer.bias(), residual, activation, y);
+      multiply(matrices.get(0), compute.of(matrices.get(0).dtype()), input, layer.bias(), residual, activation, y);
       return;
     }
     int begin = 0;
     for (LoadedMatrix matrix : matrices) {
       int rows = matrix.rows();
-      multiply(matrix, computeFor(matrix), input, layer.bias() == null ? null : layer.bias().columns(begin, rows),
+      multiply(matrix, compute.of(matrix.dtype()), input, layer.bias() == null ? null : layer.bias().columns(begin, rows),
           residual == null ? null : residual.columns(begin, rows), activation, y.columns(begin, rows));
       begin += rows;
     }
@@ -242,23 +241,6 @@ final class ForwardPass {
   private void multiply(LoadedMatrix matrix, Compute how, Input input, Tensor bias, Tensor residual, Activation activation, Tensor y) {
     float inputScale = input.quantized == null ? matrix.inputScale() : 0;
     backend.linear(new Op.Linear(input.x, input.quantized, inputScale, matrix.weight(), bias, residual, activation, how, y));
-  }
-
-  private Compute computeFor(KvPages pages) {
-    return switch (pages.spec().dtype()) {
-      case S8 -> Compute.INT8;
-      case BF16 -> compute == Compute.BF16 ? compute : Compute.EXACT;
-      default -> Compute.EXACT;
-    };
-  }
-
-  private Compute computeFor(LoadedMatrix matrix) {
-    return switch (matrix.dtype()) {
-      case S8 -> Compute.INT8;
-      case BF16 -> compute == Compute.BF16 ? compute : Compute.EXACT;
-      case F16 -> compute == Compute.F16 ? compute : Compute.EXACT;
-      case F32 -> Compute.EXACT;
-    };
   }
 
   private void norm(Norm<Tensor> norm, Tensor x, Tensor y) {

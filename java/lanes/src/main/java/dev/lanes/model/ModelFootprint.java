@@ -1,12 +1,14 @@
 package dev.lanes.model;
 
 import dev.lanes.backend.Backend;
+import dev.lanes.backend.Compute;
 import dev.lanes.backend.DType;
 import dev.lanes.backend.KvPages;
 import dev.lanes.error.InsufficientMemoryException;
 import dev.lanes.format.Checkpoint;
 import dev.lanes.format.ModelConfig;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /** What a model takes in memory, known before anything is allocated. */
 public final class ModelFootprint {
@@ -14,12 +16,17 @@ public final class ModelFootprint {
   private final ModelShape shape;
   private final Scratch.Int8Inputs int8Inputs;
   private final long weightBytes;
+  private final Compute compute;
+  private final DType cacheType;
 
-  private ModelFootprint(Backend backend, ModelShape shape, Scratch.Int8Inputs int8Inputs, long weightBytes) {
+  private ModelFootprint(Backend backend, ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, ModelShape shape, long weightBytes,
+      ComputeChoice choice) {
     this.backend = backend;
     this.shape = shape;
-    this.int8Inputs = int8Inputs;
+    this.int8Inputs = Scratch.Int8Inputs.of(plan, shape);
     this.weightBytes = weightBytes;
+    this.compute = choice.of(plan.layers().get(0).qkv().weights().get(0).dtype());
+    this.cacheType = backend.info().isGpu() ? cacheType(choice.of(floatType(plan))) : DType.F32;
   }
 
   /**
@@ -28,16 +35,45 @@ public final class ModelFootprint {
    * @throws dev.lanes.error.InvalidModelException as {@link TransformerModel#load} does for the same files
    */
   public static ModelFootprint of(Checkpoint checkpoint, ModelConfig config, Backend backend, ModelOptions options) {
-    return of(WeightPlan.of(checkpoint, config, options), config, backend);
+    return of(WeightPlan.of(checkpoint, config, options), config, backend, options);
   }
 
-  static ModelFootprint of(ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, ModelConfig config, Backend backend) {
+  static ModelFootprint of(ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan, ModelConfig config, Backend backend,
+      ModelOptions options) {
     long[] bytes = {0};
     plan.map(
         matrix -> bytes[0] += backend.weightBytes(matrix.rows(), matrix.columns(), matrix.dtype()),
         vector -> bytes[0] += (long) vector.length() * Float.BYTES);
-    ModelShape shape = ModelShape.of(config);
-    return new ModelFootprint(backend, shape, Scratch.Int8Inputs.of(plan, shape), bytes[0]);
+    return new ModelFootprint(backend, plan, ModelShape.of(config), bytes[0], ComputeChoice.of(options.compute(), backend.info()));
+  }
+
+  /** That of the layers; where they are int8, that of the token embedding, which may be int8 as well. */
+  private static DType floatType(ModelWeights<WeightPlan.Matrix, WeightPlan.Vector> plan) {
+    return plan.layers().stream()
+        .flatMap(layer -> Stream.concat(layer.qkv().weights().stream(), layer.attentionOutput().weights().stream()))
+        .map(WeightPlan.Matrix::dtype).filter(DType::isFloat).findFirst().orElse(plan.tokens().dtype());
+  }
+
+  /** No finer than the products of the layers. */
+  private static DType cacheType(Compute compute) {
+    return switch (compute) {
+      case EXACT -> DType.F32;
+      case F16 -> DType.F16;
+      case BF16, INT8 -> DType.BF16;
+    };
+  }
+
+  /** How the layers multiply; some of a quantized model may do otherwise. */
+  public Compute compute() {
+    return compute;
+  }
+
+  /**
+   * Element type of keys and values when none is asked for: float32 on a CPU. On a GPU, where attention over 16-bit types runs on tensor
+   * cores, it is the type that the layers multiply in.
+   */
+  public DType cacheType() {
+    return cacheType;
   }
 
   /** Bytes of all weights in the backend's memory, padding included. */

@@ -35,7 +35,8 @@ public final class TransformerModel implements AutoCloseable {
     this.loaded = loaded;
     this.scratch = new Scratch(backend, shape, Scratch.Int8Inputs.of(loaded.weights(), shape));
     double[] frequencies = config.rope().map(rope -> RopeFrequencies.of(rope, options.ropeType())).orElseGet(() -> new double[0]);
-    this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies, options.compute(), scratch);
+    this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies,
+        ComputeChoice.of(options.compute(), backend.info()), scratch);
   }
 
   /**
@@ -48,7 +49,7 @@ public final class TransformerModel implements AutoCloseable {
       Checkpoint checkpoint, ModelConfig config, Backend backend, ModelOptions options, ProgressListener progress) {
     Objects.requireNonNull(progress, "progress");
     var plan = WeightPlan.of(checkpoint, config, options);
-    ModelFootprint footprint = ModelFootprint.of(plan, config, backend);
+    ModelFootprint footprint = ModelFootprint.of(plan, config, backend, options);
     footprint.requireFits(0, DType.F32, 0, 0, backend.availableBytes());
     WeightLoader.Loaded loaded = WeightLoader.load(checkpoint, plan, backend, progress);
     return new TransformerModel(config, footprint, backend, options, loaded);

@@ -1,0 +1,34 @@
+package dev.lanes.model;
+
+import dev.lanes.backend.BackendInfo;
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
+import java.util.Optional;
+
+/**
+ * How a model multiplies what is stored in a type: the weights of linear layers and, in attention, keys and values.
+ *
+ * @param bf16 {@link Compute#EXACT} or {@link Compute#BF16}
+ * @param f16 {@link Compute#EXACT} or {@link Compute#F16}
+ */
+public record ComputeChoice(Compute bf16, Compute f16) {
+  /**
+   * What was asked for where it is made for the type, and EXACT elsewhere. When nothing is asked for, a GPU multiplies each 16-bit type in
+   * itself: EXACT is not for its tensor cores, and some thirty times slower. A CPU then multiplies all exactly.
+   */
+  public static ComputeChoice of(Optional<Compute> asked, BackendInfo backend) {
+    boolean own = asked.isEmpty() && backend.isGpu();
+    return new ComputeChoice(own || asked.equals(Optional.of(Compute.BF16)) ? Compute.BF16 : Compute.EXACT,
+        own || asked.equals(Optional.of(Compute.F16)) ? Compute.F16 : Compute.EXACT);
+  }
+
+  /** For elements of a type. */
+  public Compute of(DType stored) {
+    return switch (stored) {
+      case F32 -> Compute.EXACT;
+      case BF16 -> bf16;
+      case F16 -> f16;
+      case S8 -> Compute.INT8;
+    };
+  }
+}
