@@ -22,6 +22,11 @@ public record ComputeChoice(Compute bf16, Compute f16) {
         own || asked.equals(Optional.of(Compute.F16)) ? Compute.F16 : Compute.EXACT);
   }
 
+  /** Whether rows that only BF16 products read are kept as bfloat16. */
+  boolean bf16Rows() {
+    return false;
+  }
+
   /** For elements of a type. */
   public Compute of(DType stored) {
     return switch (stored) {

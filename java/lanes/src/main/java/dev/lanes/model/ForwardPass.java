@@ -29,10 +29,14 @@ final class ForwardPass {
   /** What a step carries from op to op. */
   private record Step(StepBatch batch, Scratch.Views at, Scratch.SinkViews sink, Op.Rotation rotation, LayerWindows windows) {}
 
-  /** What goes into a linear layer: one of the two. */
-  private record Input(Tensor x, QuantizedTensor quantized) {
+  /**
+   * What goes into a linear layer, as float32 or bfloat16, or quantized.
+   *
+   * @param scale what the op that computes it quantizes it with; 0 for each row's own scale
+   */
+  private record Input(Tensor x, QuantizedTensor quantized, float scale) {
     static Input of(Tensor x) {
-      return new Input(x, null);
+      return new Input(x, null, 0);
     }
   }
 
@@ -112,9 +116,10 @@ final class ForwardPass {
       backend.rope(new Op.Rope(RopePairing.HALF, shape.heads(), shape.headDim(), step.sink.cos(), step.sink.sin(), at.q(), sinkQueries));
     }
     backend.kvWrite(new Op.KvWrite(batch.pages(), index, batch.slots(), at.k(), at.v(), step.rotation));
+    Input attended = as(LinearInput.floatForm(layer.attentionOutput(), compute), at.attention(), layer.attentionOutput());
     backend.attention(new Op.Attention(batch.pages(), index, shape.heads(), shape.causal(), shape.scales()[index], at.q(), sinkQueries,
-        step.windows.of(shape.windows()[index]), compute.of(batch.pages().spec().dtype()), at.attention()));
-    linear(layer.attentionOutput(), Input.of(at.attention()), x, Activation.NONE, x);
+        step.windows.of(shape.windows()[index]), compute.of(batch.pages().spec().dtype()), attended.x));
+    linear(layer.attentionOutput(), attended, x, Activation.NONE, x);
     if (shape.postNorm()) {
       norm(layer.attentionNorm(), x, x);
     }
@@ -137,39 +142,43 @@ final class ForwardPass {
 
   /** The input to attention or feed-forward network, as its first linear layer wants it: normed unless the norm comes after. */
   private Input inputOf(Norm<Tensor> norm, Linear<LoadedMatrix, Tensor> next, Scratch.Views at) {
-    if (shape.postNorm() || !LinearInput.comesQuantized(next)) {
-      return Input.of(floatInputOf(norm, at));
+    if (shape.postNorm()) {
+      return Input.of(at.stream());
     }
-    backend.norm(new Op.Norm(shape.norm(), shape.epsilon(), at.stream(), null, norm.weight(), norm.bias(), null, null, at.normedInt8(),
-        next.weights().get(0).inputScale()));
-    return new Input(null, at.normedInt8());
+    Input normed = as(LinearInput.form(next, compute), at.normed(), next);
+    backend.norm(new Op.Norm(shape.norm(), shape.epsilon(), at.stream(), null, norm.weight(), norm.bias(), null, normed.x, normed.quantized,
+        normed.scale));
+    return normed;
+  }
+
+  /** The rows that the input of a layer is written to. */
+  private static Input as(DType form, Scratch.Rows rows, Linear<LoadedMatrix, Tensor> next) {
+    return switch (form) {
+      case S8 -> new Input(null, rows.int8(), next.weights().get(0).inputScale());
+      case BF16 -> Input.of(rows.bf16());
+      default -> Input.of(rows.f32());
+    };
   }
 
   private Tensor floatInputOf(Norm<Tensor> norm, Scratch.Views at) {
     if (shape.postNorm()) {
       return at.stream();
     }
-    norm(norm, at.stream(), at.normed());
-    return at.normed();
+    norm(norm, at.stream(), at.normed().f32());
+    return at.normed().f32();
   }
 
   private void expert(Expert<LoadedMatrix, Tensor> expert, Input input, Scratch.InnerViews inner, Tensor residual, Tensor y) {
+    Input result;
     if (shape.gated()) {
+      result = as(LinearInput.form(expert.out(), compute), inner.result(), expert.out());
       linear(expert.in(), input, null, Activation.NONE, inner.all());
-      linear(expert.out(), gated(expert.out(), inner), residual, Activation.NONE, y);
+      backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), result.x, result.quantized, result.scale));
     } else {
-      linear(expert.in(), input, null, shape.activation(), inner.all());
-      linear(expert.out(), Input.of(inner.all()), residual, Activation.NONE, y);
+      result = as(LinearInput.floatForm(expert.out(), compute), inner.result(), expert.out());
+      linear(expert.in(), input, null, shape.activation(), result.x);
     }
-  }
-
-  private Input gated(Linear<LoadedMatrix, Tensor> next, Scratch.InnerViews inner) {
-    if (LinearInput.comesQuantized(next)) {
-      backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), null, inner.int8(), next.weights().get(0).inputScale()));
-      return new Input(null, inner.int8());
-    }
-    backend.gate(new Op.Gate(shape.activation(), inner.gate(), inner.up(), inner.gate()));
-    return Input.of(inner.gate());
+    linear(expert.out(), result, residual, Activation.NONE, y);
   }
 
   /** Every expert works on its tokens at once; an expert's results take the place of its inputs. */
@@ -198,8 +207,7 @@ final class ForwardPass {
     if (batch.hidden() != StepBatch.Hidden.NONE) {
       hidden = step.at.stream();
       if (weights.finalNorm() != null) {
-        hidden = step.at.normed();
-        norm(weights.finalNorm(), step.at.stream(), hidden);
+        norm(weights.finalNorm(), hidden, hidden);
       }
       if (batch.hidden() == StepBatch.Hidden.ALL) {
         layers.add(hidden.toArray());

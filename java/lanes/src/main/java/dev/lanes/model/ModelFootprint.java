@@ -14,7 +14,7 @@ import java.util.stream.Stream;
 public final class ModelFootprint {
   private final Backend backend;
   private final ModelShape shape;
-  private final Scratch.Int8Inputs int8Inputs;
+  private final InputForms forms;
   private final long weightBytes;
   private final Compute compute;
   private final DType cacheType;
@@ -23,7 +23,7 @@ public final class ModelFootprint {
       ComputeChoice choice) {
     this.backend = backend;
     this.shape = shape;
-    this.int8Inputs = Scratch.Int8Inputs.of(plan, shape);
+    this.forms = InputForms.of(plan, shape, choice);
     this.weightBytes = weightBytes;
     this.compute = choice.of(plan.layers().get(0).qkv().weights().get(0).dtype());
     this.cacheType = backend.info().isGpu() ? cacheType(choice.of(floatType(plan))) : DType.F32;
@@ -98,7 +98,7 @@ public final class ModelFootprint {
 
   /** Bytes of the buffers that steps of up to {@code stepTokens} tokens, {@code logitRows} of them with logits, need. */
   public long scratchBytes(int stepTokens, int logitRows) {
-    return Scratch.bytes(shape, int8Inputs, stepTokens, logitRows);
+    return Scratch.bytes(shape, forms, stepTokens, logitRows);
   }
 
   /** Weights, cache and buffers together. */

@@ -1,12 +1,14 @@
 package dev.lanes.model;
 
 import dev.lanes.backend.Backend;
+import dev.lanes.backend.DType;
 import dev.lanes.backend.MemoryTag;
 import dev.lanes.backend.QuantizedTensor;
 import dev.lanes.backend.Tensor;
 import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * The buffers between ops. They hold the largest step so far and are reused by every layer and step; views of them are made once for
@@ -17,7 +19,7 @@ final class Scratch implements AutoCloseable {
 
   private final Backend backend;
   private final ModelShape shape;
-  private final Int8Inputs int8Inputs;
+  private final InputForms forms;
   private final Map<Buffer, Tensor> buffers = new EnumMap<>(Buffer.class);
   /** Of the group {@link Group#TOKENS}; null where no layer needs it. */
   private QuantizedTensor normedInt8;
@@ -37,29 +39,10 @@ final class Scratch implements AutoCloseable {
     LOGITS
   }
 
-  /**
-   * Which activations are made int8 by the op that computes them, in any layer.
-   *
-   * @param normed what norms give to attention or feed-forward network
-   * @param inner what gates give to the second linear layer
-   */
-  record Int8Inputs(boolean normed, boolean inner) {
-    static <M extends LinearInput> Int8Inputs of(ModelWeights<M, ?> weights, ModelShape shape) {
-      boolean normed = false;
-      boolean inner = false;
-      for (ModelWeights.Layer<M, ?> layer : weights.layers()) {
-        ModelWeights.FeedForward<M, ?> network = layer.feedForward();
-        normed |= !shape.postNorm() && (LinearInput.comesQuantized(layer.qkv())
-            || network.router() == null && LinearInput.comesQuantized(network.experts().get(0).in()));
-        inner |= shape.gated() && network.experts().stream().anyMatch(expert -> LinearInput.comesQuantized(expert.out()));
-      }
-      return new Int8Inputs(normed, inner);
-    }
-  }
-
   private enum Buffer {
-    STREAM(Group.TOKENS), NORMED(Group.TOKENS), QKV(Group.TOKENS), ATTENTION(Group.TOKENS), INNER(Group.TOKENS), COS(Group.TOKENS),
-    SIN(Group.TOKENS), ROUTER(Group.TOKENS), EXPERTS(Group.TOKENS),
+    STREAM(Group.TOKENS), NORMED(Group.TOKENS), NORMED_BF16(Group.TOKENS), QKV(Group.TOKENS), ATTENTION(Group.TOKENS),
+    ATTENTION_BF16(Group.TOKENS), INNER(Group.TOKENS), INNER_BF16(Group.TOKENS), COS(Group.TOKENS), SIN(Group.TOKENS),
+    ROUTER(Group.TOKENS), EXPERTS(Group.TOKENS),
     SINK_QUERIES(Group.SINKS), SINK_COS(Group.SINKS), SINK_SIN(Group.SINKS),
     LAST(Group.LOGITS), LOGITS(Group.LOGITS);
 
@@ -69,17 +52,26 @@ final class Scratch implements AutoCloseable {
       this.group = group;
     }
 
+    DType dtype() {
+      return switch (this) {
+        case NORMED_BF16, ATTENTION_BF16, INNER_BF16 -> DType.BF16;
+        default -> DType.F32;
+      };
+    }
+
     int rows(ModelShape shape, int tokens) {
-      return this == INNER || this == EXPERTS ? shape.innerRows(tokens) : tokens;
+      return this == INNER || this == INNER_BF16 || this == EXPERTS ? shape.innerRows(tokens) : tokens;
     }
 
     /** 0 for a buffer that the model does not need. */
-    int columns(ModelShape shape) {
+    int columns(ModelShape shape, InputForms forms) {
       return switch (this) {
-        case STREAM, NORMED -> shape.hidden();
+        case STREAM -> shape.hidden();
+        case NORMED, NORMED_BF16 -> only(forms.normed(), shape.hidden());
         case QKV -> shape.qkvWidth();
-        case ATTENTION -> shape.queryWidth();
-        case INNER -> shape.innerWidth();
+        case ATTENTION, ATTENTION_BF16 -> only(forms.attention(), shape.queryWidth());
+        case INNER -> shape.gated() ? shape.innerWidth() : only(forms.inner(), shape.inner());
+        case INNER_BF16 -> only(forms.inner(), shape.inner());
         case COS, SIN, SINK_COS, SINK_SIN -> shape.rotaryHalf();
         case ROUTER -> shape.experts();
         case EXPERTS -> shape.experts() == 0 ? 0 : shape.hidden();
@@ -88,14 +80,20 @@ final class Scratch implements AutoCloseable {
         case LOGITS -> shape.logits() ? shape.vocabulary() : 0;
       };
     }
+
+    private int only(Set<DType> needed, int columns) {
+      return needed.contains(dtype()) ? columns : 0;
+    }
   }
+
+  /** The same rows in each form that some layer needs them in; null for the others. */
+  record Rows(Tensor f32, Tensor bf16, QuantizedTensor int8) {}
 
   /**
    * The buffers' parts for steps of one number of tokens.
    *
    * @param stream the residual stream [tokens, hidden]
    * @param normed [tokens, hidden]
-   * @param normedInt8 like normed, or null
    * @param qkv [tokens, (heads + 2 * kvHeads) * headDim]
    * @param q the queries in it
    * @param k the keys in it
@@ -107,18 +105,18 @@ final class Scratch implements AutoCloseable {
    * @param experts the rows of all experts, one expert's behind the other's, [tokens * expertsPerToken, hidden]; or null
    * @param inner inside the feed-forward network, [tokens, innerWidth], or of all experts [tokens * expertsPerToken, innerWidth]
    */
-  record Views(Tensor stream, Tensor normed, QuantizedTensor normedInt8, Tensor qkv, Tensor q, Tensor k, Tensor v, Tensor attention, Tensor cos,
-      Tensor sin, Tensor router, Tensor experts, InnerViews inner) {}
+  record Views(Tensor stream, Rows normed, Tensor qkv, Tensor q, Tensor k, Tensor v, Rows attention, Tensor cos, Tensor sin,
+      Tensor router, Tensor experts, InnerViews inner) {}
 
   /**
    * Rows inside a feed-forward network.
    *
-   * @param all what the first linear layer gives, [rows, innerWidth]
-   * @param gate its first half when gated, else all of it
-   * @param up its second half when gated, else null
-   * @param int8 like gate, or null
+   * @param all what the first linear layer gives when gated, [rows, innerWidth]; else null
+   * @param gate its first half, or null
+   * @param up its second half, or null
+   * @param result what goes into the second linear layer, [rows, inner]; when gated, float32 takes the gate's place
    */
-  record InnerViews(Tensor all, Tensor gate, Tensor up, QuantizedTensor int8) {}
+  record InnerViews(Tensor all, Tensor gate, Tensor up, Rows result) {}
 
   /**
    * What steps with re-numbered positions need.
@@ -135,22 +133,21 @@ final class Scratch implements AutoCloseable {
    */
   record LogitViews(Tensor last, Tensor logits) {}
 
-  Scratch(Backend backend, ModelShape shape, Int8Inputs int8Inputs) {
+  Scratch(Backend backend, ModelShape shape, InputForms forms) {
     this.backend = backend;
     this.shape = shape;
-    this.int8Inputs = int8Inputs;
+    this.forms = forms;
   }
 
   /** Bytes that steps of up to so many tokens and logit rows take. */
-  static long bytes(ModelShape shape, Int8Inputs int8Inputs, int tokens, int logitRows) {
-    long int8 = (int8Inputs.normed ? QuantizedTensor.bytes(tokens, shape.hidden()) : 0)
-        + (int8Inputs.inner ? QuantizedTensor.bytes(shape.innerRows(tokens), shape.inner()) : 0);
-    long floats = 0;
+  static long bytes(ModelShape shape, InputForms forms, int tokens, int logitRows) {
+    long bytes = (forms.normed().contains(DType.S8) ? QuantizedTensor.bytes(tokens, shape.hidden()) : 0)
+        + (forms.inner().contains(DType.S8) ? QuantizedTensor.bytes(shape.innerRows(tokens), shape.inner()) : 0);
     for (Buffer buffer : Buffer.values()) {
       int rows = buffer.rows(shape, buffer.group == Group.LOGITS ? logitRows : tokens);
-      floats = Math.addExact(floats, Math.multiplyExact((long) rows, (long) buffer.columns(shape)));
+      bytes = Math.addExact(bytes, Math.multiplyExact((long) rows, (long) buffer.columns(shape, forms) * buffer.dtype().bytes()));
     }
-    return Math.addExact(int8, Math.multiplyExact(floats, (long) Float.BYTES));
+    return bytes;
   }
 
   /** Makes room for steps of so many tokens and logit rows. */
@@ -183,11 +180,14 @@ final class Scratch implements AutoCloseable {
 
   /** The rows {@code begin … begin + count - 1} inside a feed-forward network. */
   InnerViews inner(int begin, int count) {
-    Tensor rows = buffers.get(Buffer.INNER).rows(begin, count);
-    return shape.gated()
-        ? new InnerViews(rows, rows.columns(0, shape.inner()), rows.columns(shape.inner(), shape.inner()),
-            innerInt8 == null ? null : innerInt8.rows(begin, count))
-        : new InnerViews(rows, rows, null, null);
+    Tensor floats = rows(Buffer.INNER, begin, count);
+    Tensor bf16 = rows(Buffer.INNER_BF16, begin, count);
+    if (!shape.gated()) {
+      return new InnerViews(null, null, null, new Rows(floats, bf16, null));
+    }
+    Tensor gate = floats.columns(0, shape.inner());
+    return new InnerViews(floats, gate, floats.columns(shape.inner(), shape.inner()),
+        new Rows(gate, bf16, innerInt8 == null ? null : innerInt8.rows(begin, count)));
   }
 
   @Override
@@ -201,15 +201,20 @@ final class Scratch implements AutoCloseable {
     Tensor qkv = part(Buffer.QKV, tokens);
     int queries = shape.queryWidth();
     int keys = shape.keyWidth();
-    return new Views(part(Buffer.STREAM, tokens), part(Buffer.NORMED, tokens), normedInt8 == null ? null : normedInt8.rows(0, tokens), qkv,
-        qkv.columns(0, queries), qkv.columns(queries, keys), qkv.columns(queries + keys, keys), part(Buffer.ATTENTION, tokens),
-        part(Buffer.COS, tokens), part(Buffer.SIN, tokens), part(Buffer.ROUTER, tokens), part(Buffer.EXPERTS, tokens),
-        inner(0, shape.innerRows(tokens)));
+    Rows normed = new Rows(part(Buffer.NORMED, tokens), part(Buffer.NORMED_BF16, tokens), normedInt8 == null ? null : normedInt8.rows(0, tokens));
+    Rows attention = new Rows(part(Buffer.ATTENTION, tokens), part(Buffer.ATTENTION_BF16, tokens), null);
+    return new Views(part(Buffer.STREAM, tokens), normed, qkv, qkv.columns(0, queries),
+        qkv.columns(queries, keys), qkv.columns(queries + keys, keys), attention, part(Buffer.COS, tokens), part(Buffer.SIN, tokens),
+        part(Buffer.ROUTER, tokens), part(Buffer.EXPERTS, tokens), inner(0, shape.innerRows(tokens)));
   }
 
   private Tensor part(Buffer buffer, int tokens) {
+    return rows(buffer, 0, buffer.rows(shape, tokens));
+  }
+
+  private Tensor rows(Buffer buffer, int begin, int count) {
     Tensor whole = buffers.get(buffer);
-    return whole == null ? null : whole.rows(0, buffer.rows(shape, tokens));
+    return whole == null ? null : whole.rows(begin, count);
   }
 
   /** The old buffers go first: both at once might not fit. */
@@ -219,14 +224,15 @@ final class Scratch implements AutoCloseable {
     }
     release(group);
     for (Buffer buffer : Buffer.values()) {
-      if (buffer.group == group && buffer.columns(shape) > 0) {
-        buffers.put(buffer, backend.tensor(MemoryTag.SCRATCH, buffer.rows(shape, rows), buffer.columns(shape)));
+      int columns = buffer.group == group ? buffer.columns(shape, forms) : 0;
+      if (columns > 0) {
+        buffers.put(buffer, backend.tensor(MemoryTag.SCRATCH, buffer.rows(shape, rows), columns, buffer.dtype()));
       }
     }
-    if (group == Group.TOKENS && int8Inputs.normed) {
+    if (group == Group.TOKENS && forms.normed().contains(DType.S8)) {
       normedInt8 = backend.quantizedTensor(MemoryTag.SCRATCH, rows, shape.hidden());
     }
-    if (group == Group.TOKENS && int8Inputs.inner) {
+    if (group == Group.TOKENS && forms.inner().contains(DType.S8)) {
       innerInt8 = backend.quantizedTensor(MemoryTag.SCRATCH, shape.innerRows(rows), shape.inner());
     }
     capacity.put(group, rows);

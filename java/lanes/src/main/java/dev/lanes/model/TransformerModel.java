@@ -33,10 +33,10 @@ public final class TransformerModel implements AutoCloseable {
     this.backend = backend;
     this.shape = ModelShape.of(config);
     this.loaded = loaded;
-    this.scratch = new Scratch(backend, shape, Scratch.Int8Inputs.of(loaded.weights(), shape));
+    ComputeChoice compute = ComputeChoice.of(options.compute(), backend.info());
+    this.scratch = new Scratch(backend, shape, InputForms.of(loaded.weights(), shape, compute));
     double[] frequencies = config.rope().map(rope -> RopeFrequencies.of(rope, options.ropeType())).orElseGet(() -> new double[0]);
-    this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies,
-        ComputeChoice.of(options.compute(), backend.info()), scratch);
+    this.pass = new ForwardPass(backend, shape, loaded.weights(), frequencies, compute, scratch);
   }
 
   /**
