@@ -52,7 +52,7 @@ class CommandLineTest {
       "quantize --model x", "quantize --out x", "quantize --model x --out y --smooth 2", "quantize --model x --out y --rounding up",
       "quantize --model x --out y --ignore re:(", "quantize --model x --out y --min-agreement 101",
       "bench nonsense", "bench model --shape 70b", "bench model --shape 15m --model x", "bench kernels --only (",
-      "generate --model x --prompt a --kv-dtype f16", "generate --model x --prompt a --device gpu",
+      "generate --model x --prompt a --kv-dtype f8", "generate --model x --prompt a --compute int8", "generate --model x --prompt a --device gpu",
       "generate --model x --prompt a --device cuda:x", "bench kernels --device cpu:1"})
   void wrongOptionsAreRefusedInOneOrTwoLines(String line) {
     Result result = lanes(line.isEmpty() ? new String[0] : line.split(" "));
