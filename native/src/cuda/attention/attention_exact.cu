@@ -2,8 +2,9 @@
 
 namespace lanes::cuda {
 
+// Registers as for two blocks of a multiprocessor when rows are few, else as for one: by itself ptxas takes fewer, and spills.
 template <class Element, int kRows, int kMaxDim>
-__global__ void __launch_bounds__(kExactThreads) ExactKernel(const __grid_constant__ AttentionArgs args) {
+__global__ void __launch_bounds__(kExactThreads, kRows == 4 ? 2 : 1) ExactKernel(const __grid_constant__ AttentionArgs args) {
   DependencyWait();
   const BlockState* const state = TakeBlock(args);
   if (state != nullptr) Exact<Element, kRows, kMaxDim>(args, state).Run();

@@ -13,6 +13,7 @@ namespace {
 
 template <int kDim, bool kS8>
 void LaunchDim(Device& device, const AttentionLaunch& launch) {
+  static_assert(sizeof(RunningTotal) * kPrefillRows == kPrefillTotalsBytes);
   static_assert(Queries<kDim, kS8>::Bytes(1) == QueryBytes(1, kDim, kS8));
   using Stream = typename Prefill<kDim, kS8>::Stream;
   static_assert(Stream::kStageBytes == StageBytes(kChunkDims, kS8) && Stream::kFixedBytes == StreamFixedBytes(kChunkDims, kS8));

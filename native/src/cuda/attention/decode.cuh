@@ -17,7 +17,6 @@ class Decode {
   static constexpr int kUnitChunks = kUnitDims / kChunkDims;
   static constexpr int kParts = kS8 ? 2 : 1;
   using BlockQueries = Queries<kDim, kS8>;
-  using Sinks = SinkScores<1, kUnitDims, kDim, kS8>;
   static_assert(kTileKeys == 16 * kDecodeWarps && kChunkDims == 8 * kDecodeWarps);
 
   // What the warps tell each other, in shared memory.
@@ -45,24 +44,10 @@ class Decode {
   __device__ void Run() {
     q_.Load(args_, *state_, args_.q);
     if (sinks_ > 0) q_sink_.Load(args_, *state_, args_.q_sink);
-    BeginSplit();
-    constexpr int32_t kTiles = kSplitKeys / kTileKeys;
-    for (int32_t tile = state_->tiles.Begin(state_->block); tile < state_->tiles.end;) {
-      RunTile(static_cast<int64_t>(tile) * kTileKeys);
-      const int32_t next = state_->tiles.After(tile);
-      if (next < state_->tiles.end && next / kTiles != tile / kTiles) {
-        EndSplit(false);
-        BeginSplit();
-      }
-      tile = next;
-    }
-    DependencyLaunch();
-    EndSplit(true);
+    VisitTiles(*state_, this);
   }
 
- private:
-  __device__ int32_t Row(int h) const { return threadIdx.x % 32 / 4 + 8 * h; }
-
+  // For VisitTiles.
   __device__ void BeginSplit() {
     rows_ = EmptyRows();
 #pragma unroll
@@ -73,10 +58,10 @@ class Decode {
     const bool masked = !state_->view.Whole(tile_key);
     const int32_t key = warp_ * 16;
     float s[8], alpha[2];
-#pragma unroll
-    for (int i = 0; i < 8; ++i) s[i] = 0;
     Span span[2] = {};
-    AddAllScores(s, key, ClampToTile(sinks_ - tile_key));
+    const int32_t sinks = ClampToTile(sinks_ - tile_key);
+    MakeScores<1, kUnitDims>(s, q_, q_sink_, sinks, 0, key, &stream_);
+    if constexpr (kS8) ScaleScores<1>(s, PowersOf(q_, q_sink_, Row(0), sinks), stream_.KeyScales(), key);
     if (masked) {
 #pragma unroll
       for (int h = 0; h < 2; ++h) span[h] = SpanOfRow(*state_, args_, Row(h), tile_key);
@@ -93,19 +78,25 @@ class Decode {
     }
   }
 
-  __device__ __forceinline__ void AddAllScores(float (&s)[8], int32_t key, int32_t sinks) {
-    if (sinks > 0) {
-      Sinks scores;
-      scores.Begin(sinks);
-#pragma unroll 1
-      for (int u = 0; u < kUnits; ++u) scores.Add(s, q_, q_sink_, 0, u * kUnitDims / 16, stream_.Next(), key);
-      scores.End(s, key);
-    } else {
-#pragma unroll 1
-      for (int u = 0; u < kUnits; ++u) AddScores<1, kUnitDims, kDim, kS8>(s, q_, 0, u * kUnitDims / 16, stream_.Next(), key);
+  __device__ void EndSplit(bool last) {
+    const float quad = SumOfQuad(rows_.sum[0]);
+    if (warp_ < 2 && threadIdx.x % 4 == 0) exchange_->split_sum[threadIdx.x / 4] = quad;
+    __syncthreads();
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      if (Row(h) >= state_->block.rows) continue;
+      RowOutput to(args_, state_->block, state_->kv_head, Row(h));
+      to.Close(rows_.maximum[h], exchange_->split_sum[Row(h)], last, warp_ == 0 && threadIdx.x % 4 == 0, &total_[h]);
+#pragma unroll
+      for (int n = 0; n < kDim / kChunkDims; ++n) {
+#pragma unroll
+        for (int c = 0; c < 2; ++c) to.Write(n * kChunkDims + warp_ * 8 + threadIdx.x % 4 * 2 + c, o_[4 * n + 2 * h + c]);
+      }
     }
-    if constexpr (kS8) ScaleScores<1>(s, PowersOf(q_, q_sink_, Row(0), sinks), stream_.KeyScales(), key);
   }
+
+ private:
+  __device__ int32_t Row(int h) const { return threadIdx.x % 32 / 4 + 8 * h; }
 
   // Scores become weights of the block's new maximum.
   __device__ __forceinline__ void ShareMaximum(float (&s)[8], float (&alpha)[2]) {
@@ -203,24 +194,7 @@ class Decode {
 #pragma unroll
     for (int step = 0; step < 8; ++step) WeightFragment(weights[step], 0, step);
 #pragma unroll
-    for (int c = 0; c < kUnitChunks; ++c) AddValuesRowByRow(o_ + (u * kUnitChunks + c) * 4, weights, unit, c * 8 + warp_, span);
-  }
-
-  __device__ void EndSplit(bool last) {
-    const float quad = SumOfQuad(rows_.sum[0]);
-    if (warp_ < 2 && threadIdx.x % 4 == 0) exchange_->split_sum[threadIdx.x / 4] = quad;
-    __syncthreads();
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      if (Row(h) >= state_->block.rows) continue;
-      RowOutput to(args_, state_->block, state_->kv_head, Row(h));
-      to.Close(rows_.maximum[h], exchange_->split_sum[Row(h)], last, warp_ == 0 && threadIdx.x % 4 == 0, &total_[h]);
-#pragma unroll
-      for (int n = 0; n < kDim / kChunkDims; ++n) {
-#pragma unroll
-        for (int c = 0; c < 2; ++c) to.Write(n * kChunkDims + warp_ * 8 + threadIdx.x % 4 * 2 + c, o_[4 * n + 2 * h + c]);
-      }
-    }
+    for (int c = 0; c < kUnitChunks; ++c) AddValuesRowByRow<1>(o_ + (u * kUnitChunks + c) * 4, weights, unit, c * 8 + warp_, span);
   }
 
   const AttentionArgs& args_;

@@ -154,35 +154,10 @@ class Exact {
   __device__ void Run() {
     LoadQueries(args_.q, q_);
     if (sinks_ > 0) LoadQueries(args_.q_sink, q_sink_);
-    BeginSplit();
-    constexpr int32_t kTiles = kSplitKeys / kTileKeys;
-    for (int32_t tile = state_->tiles.Begin(state_->block); tile < state_->tiles.end;) {
-      RunTile(static_cast<int64_t>(tile) * kTileKeys);
-      const int32_t next = state_->tiles.After(tile);
-      if (next < state_->tiles.end && next / kTiles != tile / kTiles) {
-        EndSplit(false);
-        BeginSplit();
-      }
-      tile = next;
-    }
-    DependencyLaunch();
-    EndSplit(true);
+    VisitTiles(*state_, this);
   }
 
- private:
-  __device__ int32_t Row(int i) const { return y_ + kRowThreads * i; }
-  __device__ int32_t Key(int j) const { return x_ + kKeyThreads * j; }
-
-  __device__ void LoadQueries(const float* q, float* to) const {
-    for (int32_t r = threadIdx.x / 32; r < kRows; r += kExactThreads / 32) {
-      const float* const from = QueryOf(args_, *state_, q, r);
-      for (int32_t d = threadIdx.x % 32; d < args_.pool.row; d += 32) {
-        to[r * args_.pool.row + d] = r < state_->block.rows && d < args_.pool.head_dim ? from[d] * args_.factor : 0.0f;
-      }
-    }
-  }
-
-  // The rows' numbers are read behind the stream's next barrier.
+  // For VisitTiles. The rows' numbers are read behind the stream's next barrier.
   __device__ void BeginSplit() {
     if (threadIdx.x < kRows) {
       maximum_[threadIdx.x] = MinusInfinity();
@@ -206,6 +181,32 @@ class Exact {
     __syncthreads();
     Softmax(masked, tile_key);
     AddValues(masked);
+  }
+
+  __device__ void EndSplit(bool last) {
+    __syncthreads();
+#pragma unroll
+    for (int i = 0; i < kMyRows; ++i) {
+      if (Row(i) >= state_->block.rows) continue;
+      RowOutput to(args_, state_->block, state_->kv_head, Row(i));
+      to.Close<Exp2Polynomial>(maximum_[Row(i)], sum_[Row(i)], last, x_ == 0, &total_[i]);
+#pragma unroll
+      for (int c = 0; c < kMyCols; ++c) to.Write(x_ + kKeyThreads * c, o_[i * kMyCols + c]);
+    }
+    __syncthreads();
+  }
+
+ private:
+  __device__ int32_t Row(int i) const { return y_ + kRowThreads * i; }
+  __device__ int32_t Key(int j) const { return x_ + kKeyThreads * j; }
+
+  __device__ void LoadQueries(const float* q, float* to) const {
+    for (int32_t r = threadIdx.x / 32; r < kRows; r += kExactThreads / 32) {
+      const float* const from = QueryOf(args_, *state_, q, r);
+      for (int32_t d = threadIdx.x % 32; d < args_.pool.row; d += 32) {
+        to[r * args_.pool.row + d] = r < state_->block.rows && d < args_.pool.head_dim ? from[d] * args_.factor : 0.0f;
+      }
+    }
   }
 
   // `sinks`: keys of the tile that take q_sink.
@@ -331,19 +332,6 @@ class Exact {
         }
       }
     }
-  }
-
-  __device__ void EndSplit(bool last) {
-    __syncthreads();
-#pragma unroll
-    for (int i = 0; i < kMyRows; ++i) {
-      if (Row(i) >= state_->block.rows) continue;
-      RowOutput to(args_, state_->block, state_->kv_head, Row(i));
-      to.Close<Exp2Polynomial>(maximum_[Row(i)], sum_[Row(i)], last, x_ == 0, &total_[i]);
-#pragma unroll
-      for (int c = 0; c < kMyCols; ++c) to.Write(x_ + kKeyThreads * c, o_[i * kMyCols + c]);
-    }
-    __syncthreads();
   }
 
   const AttentionArgs& args_;

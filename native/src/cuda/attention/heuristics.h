@@ -43,6 +43,7 @@ inline int32_t DecodeDim(int32_t row) { return row <= 64 ? 64 : row <= 128 ? 128
 // Dimensions of a unit of keys or values in the decode kernel: two chains of products side by side where they fit.
 constexpr int32_t DecodeUnitDims(int32_t dim, bool s8) { return dim == 64 || dim == 512 || s8 ? 64 : 128; }
 
+constexpr int32_t kPrefillTotalsBytes = kPrefillRows * 8;  // (M, L) of each row
 constexpr int32_t QueryBytes(int32_t rows, int32_t dim, bool s8) { return s8 ? rows * (dim * 4 + 16) : rows * dim * 2; }
 constexpr int32_t UnitBytes(int32_t unit_dims) { return kTileKeys * unit_dims * 2; }
 constexpr int32_t StageBytes(int32_t unit_dims, bool s8) { return UnitBytes(unit_dims) / (s8 ? 2 : 1) + (s8 ? 8 * kTileKeys : 0); }
@@ -74,7 +75,8 @@ inline SharedPlan PrefillShared(const AttentionShape& shape) {
   const bool s8 = shape.element_bytes == 1;
   const int32_t dim = PrefillDim(shape.row, s8);
   if (dim == 0 || shape.element_bytes == 4) return {0, 0, 0};
-  const int32_t fixed = kStateBytes + (shape.q_sink ? 2 : 1) * QueryBytes(kPrefillRows, dim, s8) + StreamFixedBytes(64, s8);
+  const int32_t fixed =
+      kStateBytes + kPrefillTotalsBytes + (shape.q_sink ? 2 : 1) * QueryBytes(kPrefillRows, dim, s8) + StreamFixedBytes(64, s8);
   return FitRing(fixed, StageBytes(64, s8), 4, shape.shared_bytes, kPrefillRows);
 }
 

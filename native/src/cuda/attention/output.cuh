@@ -17,9 +17,10 @@ __device__ __forceinline__ int64_t OutOf(const AttentionArgs& args, const RowBlo
   return (block.first_token + row / args.group) * stride + head * args.pool.head_dim;
 }
 
-// A row's (M, L), and whether its T has a place in `out` yet.
-struct RunningTotal : RowTotal {
-  bool begun = false;
+// A row's (M, L) from one split to the next. While L is 0, T is 0, and has no place in `out` yet.
+struct RunningTotal {
+  float maximum = MinusInfinity();
+  float sum = 0.f;
 };
 
 // A row at the end of a split; its elements may be in any threads, but always in the same.
@@ -49,12 +50,13 @@ class RowOutput {
       }
       return;
     }
-    first_ = !total->begun;
-    total->template Add<kExp2>(maximum, sum);
-    total->begun = true;
-    total_ = *total;
+    first_ = total->sum == 0.f;
+    total_.maximum = total->maximum;
+    total_.sum = total->sum;
+    total_.Add<kExp2>(maximum, sum);
+    *total = {total_.maximum, total_.sum};
     last_ = last;
-    reciprocal_ = 1.0f / total->sum;
+    reciprocal_ = 1.0f / total_.sum;
   }
 
   __device__ void Write(int32_t d, float output) const {

@@ -16,7 +16,6 @@ class Prefill {
   static constexpr int kUnits = kDim / kUnitDims;
   static constexpr int kParts = kS8 ? 2 : 1;
   using BlockQueries = Queries<kDim, kS8>;
-  using Sinks = SinkScores<8, kUnitDims, kDim, kS8>;
 
  public:
   using Stream = UnitStream<kThreads, kUnitDims, kS8>;
@@ -24,7 +23,8 @@ class Prefill {
   __device__ Prefill(const AttentionArgs& args, const BlockState* state)
       : args_(args),
         state_(state),
-        q_{SharedMemory() + kStateBytes, kPrefillRows},
+        totals_(reinterpret_cast<RunningTotal*>(SharedMemory() + kStateBytes)),
+        q_{SharedMemory() + kStateBytes + kPrefillTotalsBytes, kPrefillRows},
         q_sink_{q_.memory + BlockQueries::Bytes(kPrefillRows), kPrefillRows},
         sinks_(args.q_sink != nullptr ? state->block.sinks : 0),
         first_row_(threadIdx.x / 32 * 16),
@@ -33,60 +33,28 @@ class Prefill {
   __device__ void Run() {
     q_.Load(args_, *state_, args_.q);
     if (sinks_ > 0) q_sink_.Load(args_, *state_, args_.q_sink);
-    BeginSplit();
-    constexpr int32_t kTiles = kSplitKeys / kTileKeys;
-    for (int32_t tile = state_->tiles.Begin(state_->block); tile < state_->tiles.end;) {
-      const int64_t key = static_cast<int64_t>(tile) * kTileKeys;
-      if (state_->view.Whole(key) && key >= sinks_) {
-        RunTile<false>(key);
-      } else {
-        RunTile<true>(key);
-      }
-      const int32_t next = state_->tiles.After(tile);
-      if (next < state_->tiles.end && next / kTiles != tile / kTiles) {
-        EndSplit(false);
-        BeginSplit();
-      }
-      tile = next;
-    }
-    DependencyLaunch();
-    EndSplit(true);
+    if (threadIdx.x < kPrefillRows) totals_[threadIdx.x] = RunningTotal();
+    VisitTiles(*state_, this);
   }
 
- private:
-  __device__ int32_t Row(int h) const { return first_row_ + threadIdx.x % 32 / 4 + 8 * h; }
-
+  // For VisitTiles.
   __device__ void BeginSplit() {
     rows_ = EmptyRows();
 #pragma unroll
     for (int i = 0; i < kDim / 2; ++i) o_[i] = 0;
   }
 
-  template <bool kMasked>
   __device__ __forceinline__ void RunTile(int64_t tile_key) {
     float s[64];
-#pragma unroll
-    for (int i = 0; i < 64; ++i) s[i] = 0;
-    Span span[2];
-    if constexpr (kMasked) {
-#pragma unroll
-      for (int h = 0; h < 2; ++h) span[h] = SpanOfRow(*state_, args_, Row(h), tile_key);
-    }
-    const int32_t sinks = kMasked ? ClampToTile(sinks_ - tile_key) : 0;
-    if (kMasked && sinks > 0) {
-      Sinks scores;
-      scores.Begin(sinks);
-#pragma unroll 1
-      for (int u = 0; u < kUnits; ++u) scores.Add(s, q_, q_sink_, first_row_, u * kUnitDims / 16, stream_.Next(), 0);
-      scores.End(s, 0);
-    } else {
-#pragma unroll 1
-      for (int u = 0; u < kUnits; ++u) {
-        AddScores<8, kUnitDims, kDim, kS8>(s, q_, first_row_, u * kUnitDims / 16, stream_.Next(), 0);
-      }
-    }
+    const bool masked = !state_->view.Whole(tile_key);
+    const int32_t sinks = ClampToTile(sinks_ - tile_key);
+    MakeScores<8, kUnitDims>(s, q_, q_sink_, sinks, first_row_, 0, &stream_);
     if constexpr (kS8) ScaleScores<8>(s, PowersOf(q_, q_sink_, Row(0), sinks), stream_.KeyScales(), 0);
-    if constexpr (kMasked) MaskScores<8>(s, span, 0);
+    if (masked) {
+      Span span[2];
+      SpansOf(tile_key, span);
+      MaskScores<8>(s, span, 0);
+    }
     float alpha[2];
     RaiseMaximum(s, &rows_, alpha);
     uint32_t weights[kParts][8][4];
@@ -97,8 +65,29 @@ class Prefill {
     }
     ScaleOutput(o_, alpha);
 #pragma unroll
-    for (int u = 0; u < kUnits; ++u) AddValues<kMasked>(weights, u, span);
+    for (int u = 0; u < kUnits; ++u) AddValues(weights, u, masked, tile_key);
   }
+
+  __device__ void EndSplit(bool last) {
+    RunningTotal totals[2] = {totals_[Row(0)], totals_[Row(1)]};
+    __syncwarp();
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const float sum = SumOfQuad(rows_.sum[h]);
+      if (Row(h) >= state_->block.rows) continue;
+      RowOutput to(args_, state_->block, state_->kv_head, Row(h));
+      to.Close(rows_.maximum[h], sum, last, threadIdx.x % 4 == 0, &totals[h]);
+      if (threadIdx.x % 4 == 0) totals_[Row(h)] = totals[h];
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+        for (int c = 0; c < 2; ++c) to.Write(n * 8 + threadIdx.x % 4 * 2 + c, o_[4 * n + 2 * h + c]);
+      }
+    }
+  }
+
+ private:
+  __device__ int32_t Row(int h) const { return first_row_ + threadIdx.x % 32 / 4 + 8 * h; }
 
   __device__ __forceinline__ void SplitWeights(const float (&s)[64], const float (&alpha)[2], uint32_t (&weights)[kParts][8][4]) {
     const float* const scales = stream_.ValueScales();
@@ -115,13 +104,19 @@ class Prefill {
     for (int r = 0; r < 2; ++r) rows_.sum[r] = fmaf(rows_.sum[r], alpha[r], sum[r]);
   }
 
-  template <bool kMasked>
-  __device__ __forceinline__ void AddValues(const uint32_t (&weights)[kParts][8][4], int u, const Span (&span)[2]) {
-    const unsigned char* const unit = stream_.Next();
-    if constexpr (kMasked && !kS8) {
-      if (HasUnseenNonFinite<8>(unit, 0, span)) {
+  // Made anew for each use: few tiles are masked.
+  __device__ __forceinline__ void SpansOf(int64_t tile_key, Span (&span)[2]) const {
 #pragma unroll
-        for (int n = 0; n < 8; ++n) AddValuesRowByRow(o_ + (u * 8 + n) * 4, weights[0], unit, n, span);
+    for (int h = 0; h < 2; ++h) span[h] = SpanOfRow(*state_, args_, Row(h), tile_key);
+  }
+
+  __device__ __forceinline__ void AddValues(const uint32_t (&weights)[kParts][8][4], int u, bool masked, int64_t tile_key) {
+    const unsigned char* const unit = stream_.Next();
+    if (!kS8 && masked) {
+      Span span[2];
+      SpansOf(tile_key, span);
+      if (HasUnseenNonFinite<8>(unit, 0, span)) {
+        AddValuesRowByRow<8>(o_ + u * 32, weights[0], unit, 0, span);
         return;
       }
     }
@@ -140,30 +135,15 @@ class Prefill {
     }
   }
 
-  __device__ void EndSplit(bool last) {
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-      const float sum = SumOfQuad(rows_.sum[h]);
-      if (Row(h) >= state_->block.rows) continue;
-      RowOutput to(args_, state_->block, state_->kv_head, Row(h));
-      to.Close(rows_.maximum[h], sum, last, threadIdx.x % 4 == 0, &total_[h]);
-#pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) {
-#pragma unroll
-        for (int c = 0; c < 2; ++c) to.Write(n * 8 + threadIdx.x % 4 * 2 + c, o_[4 * n + 2 * h + c]);
-      }
-    }
-  }
-
   const AttentionArgs& args_;
   const BlockState* const state_;
+  RunningTotal* const totals_;  // [kPrefillRows]: what many tiles do not look at, not in registers
   const BlockQueries q_, q_sink_;
   const int64_t sinks_;
   const int32_t first_row_;
   Stream stream_;
   float o_[kDim / 2];
   RowState rows_;
-  RunningTotal total_[2];
 };
 
 }  // namespace lanes::cuda

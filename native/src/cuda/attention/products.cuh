@@ -127,51 +127,58 @@ __device__ __forceinline__ void AddScores(float (&s)[8 * kPairs], const Queries<
   }
 }
 
-// A tile of which some keys are attention sinks with queries of their own: the first `sinks` of its keys. Of the 16 keys among which
-// they end, both scores are made.
-template <int kPairs, int kUnitDims, int kDim, bool kS8>
-struct SinkScores {
-  int32_t sinks;
-  float other[8];  // by q, of the keys that s has by q_sink
-
-  __device__ void Begin(int32_t count) {
-    sinks = count;
+// Scores of a tile of which some keys are attention sinks with queries of their own, its first `sinks`: the pairs before them by one query,
+// those behind by the other. Of the pair among whose keys they end both are made, turn and turn about.
+template <int kPairs, int kUnitDims, int kDim, bool kS8, class Stream>
+__device__ __forceinline__ void MakeSinkScores(float (&s)[8 * kPairs], const Queries<kDim, kS8>& q, const Queries<kDim, kS8>& q_sink,
+                                               int32_t sinks, int32_t first_row, int32_t first_key, Stream* stream) {
+  float other[8] = {};  // of that pair, by the query whose turn it is not
+#pragma unroll 1
+  for (int u = 0; u < kDim / kUnitDims; ++u) {
+    const unsigned char* const unit = stream->Next();
+#pragma unroll 1
+    for (int turn = 0; turn < 2; ++turn) {
+      const bool of_sinks = turn == 1;
+      const Queries<kDim, kS8> either = {of_sinks ? q_sink.memory : q.memory, q.rows};
 #pragma unroll
-    for (int i = 0; i < 8; ++i) other[i] = 0;
-  }
-
-  __device__ void Add(float (&s)[8 * kPairs], const Queries<kDim, kS8>& q, const Queries<kDim, kS8>& q_sink, int32_t first_row,
-                      int first_step, const unsigned char* unit, int32_t first_key) {
+      for (int pair = 0; pair < kPairs; ++pair) {
+        const int32_t key = first_key + pair * 16;
+        if (of_sinks ? key >= sinks : key + 16 <= sinks) continue;
+        float part[8];
 #pragma unroll
-    for (int pair = 0; pair < kPairs; ++pair) {
-      const int32_t key = first_key + pair * 16;
-      float part[8];
+        for (int i = 0; i < 8; ++i) part[i] = s[8 * pair + i];
+        AddScores<1, kUnitDims, kDim, kS8>(part, either, first_row, u * kUnitDims / 16, unit, key);
+        const bool both = key < sinks && key + 16 > sinks;
 #pragma unroll
-      for (int i = 0; i < 8; ++i) part[i] = s[8 * pair + i];
-      const Queries<kDim, kS8> either = {key < sinks ? q_sink.memory : q.memory, q.rows};
-      AddScores<1, kUnitDims, kDim, kS8>(part, either, first_row, first_step, unit, key);
-#pragma unroll
-      for (int i = 0; i < 8; ++i) s[8 * pair + i] = part[i];
-    }
-    const int32_t straddled = sinks / 16 * 16;
-    if (sinks % 16 != 0 && straddled >= first_key && straddled < first_key + 16 * kPairs) {
-      AddScores<1, kUnitDims, kDim, kS8>(other, q, first_row, first_step, unit, straddled);
-    }
-  }
-
-  __device__ void End(float (&s)[8 * kPairs], int32_t first_key) const {
-    if (sinks % 16 == 0) return;
-#pragma unroll
-    for (int n = 0; n < 2 * kPairs; ++n) {
-      if ((first_key + n * 8) / 16 != sinks / 16) continue;
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const int32_t key = first_key + n * 8 + threadIdx.x % 4 * 2 + i % 2;
-        if (key >= sinks) s[4 * n + i] = other[n % 2 * 4 + i];
+        for (int i = 0; i < 8; ++i) {
+          s[8 * pair + i] = both ? other[i] : part[i];
+          if (both) other[i] = part[i];
+        }
       }
     }
   }
-};
+#pragma unroll
+  for (int i = 0; i < 8 * kPairs; ++i) {
+    const int32_t first = first_key + i / 8 * 16, key = first + i / 4 % 2 * 8 + threadIdx.x % 4 * 2 + i % 2;
+    if (key < sinks && first + 16 > sinks) s[i] = other[i % 8];
+  }
+}
+
+// Scores of keys [first_key, first_key + 16 kPairs) of the stream's next tile, of which the first `sinks` have queries of their own.
+template <int kPairs, int kUnitDims, int kDim, bool kS8, class Stream>
+__device__ __forceinline__ void MakeScores(float (&s)[8 * kPairs], const Queries<kDim, kS8>& q, const Queries<kDim, kS8>& q_sink,
+                                           int32_t sinks, int32_t first_row, int32_t first_key, Stream* stream) {
+#pragma unroll
+  for (int i = 0; i < 8 * kPairs; ++i) s[i] = 0;
+  if (sinks > 0) {
+    MakeSinkScores<kPairs, kUnitDims>(s, q, q_sink, sinks, first_row, first_key, stream);
+    return;
+  }
+#pragma unroll 1
+  for (int u = 0; u < kDim / kUnitDims; ++u) {
+    AddScores<kPairs, kUnitDims, kDim, kS8>(s, q, first_row, u * kUnitDims / 16, stream->Next(), first_key);
+  }
+}
 
 // Scores of keys that a row does not see are -infinity, whatever the key holds.
 template <int kPairs>

@@ -59,6 +59,25 @@ __device__ __forceinline__ const BlockState* TakeBlock(const AttentionArgs& args
   return state;
 }
 
+// Walks a block's tiles and the splits they lie in. `rows` has BeginSplit(), RunTile(first key) and EndSplit(whether it is the last),
+// which all threads enter together. A block without a tile has one split all the same, an empty one.
+template <class Rows>
+__device__ __forceinline__ void VisitTiles(const BlockState& state, Rows* rows) {
+  constexpr int32_t kTiles = kSplitKeys / kTileKeys;
+  const Tiles& tiles = state.tiles;
+  int32_t tile = tiles.Begin(state.block);
+  bool last;
+  do {
+    rows->BeginSplit();
+    for (const int32_t split = tile / kTiles; tile < tiles.end && tile / kTiles == split; tile = tiles.After(tile)) {
+      rows->RunTile(static_cast<int64_t>(tile) * kTileKeys);
+    }
+    last = tile >= tiles.end;
+    if (last) DependencyLaunch();
+    rows->EndSplit(last);
+  } while (!last);
+}
+
 // Keys [0, sink) and [begin, end) of a tile.
 struct Span {
   int32_t sink, begin, end;

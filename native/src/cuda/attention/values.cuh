@@ -54,51 +54,41 @@ __device__ __forceinline__ uint32_t Seen(uint32_t pair, const Span& span, int32_
   return pair & ((span.Sees(key) ? 0x0000FFFFu : 0u) | (span.Sees(key + 1) ? 0xFFFF0000u : 0u));
 }
 
-// What the function below takes: copies, so that the hot path's own stay in registers.
-struct RowByRowArgs {
-  float o[4];
-  uint32_t weights[8][4];
-  const unsigned char* unit;
-  int32_t column;
-  Span span[2];
-};
-
-// Adds weights times values to 8 dimensions of 16 rows, for each row with what it does not see set to zero. Slow; a product's rows do
-// not touch each other, so each keeps its own and the others' are dropped.
-static __device__ __noinline__ void AddRowByRow(RowByRowArgs* args) {
-  const int32_t lane = threadIdx.x % 32;
-  float result[4] = {};
-  for (int32_t row = 0; row < 16; ++row) {
-    const Span seen = SpanOfLane(row < 8 ? args->span[0] : args->span[1], row % 8 * 4);
-    float part[4] = {args->o[0], args->o[1], args->o[2], args->o[3]};
-    for (int step = 0; step < 8; ++step) {
-      uint32_t b[2][2];
-      ValueFragmentOfKeys(b, args->unit, step / 2 * 32, args->column);
-      const int32_t key = step * 16 + lane % 4 * 2, half = step % 2;
-      const uint32_t masked[2] = {Seen(half ? b[1][0] : b[0][0], seen, key), Seen(half ? b[1][1] : b[0][1], seen, key + 8)};
-      MmaBf16(part, args->weights[step], masked);
-    }
-    if (lane / 4 != row % 8) continue;
-    result[row / 8 * 2] = part[0 + row / 8 * 2];
-    result[row / 8 * 2 + 1] = part[1 + row / 8 * 2];
-  }
-  for (int i = 0; i < 4; ++i) args->o[i] = result[i];
-}
-
+// Adds weights times values to 16 rows by 8 kColumns dimensions, for each row with what it does not see set to zero. Slow: a product's rows do
+// not touch each other, so of each product one row is kept. What its loops index waits in local memory, and they are not unrolled:
+// so this path costs the usual one no registers.
+template <int kColumns>
 __device__ __forceinline__ void AddValuesRowByRow(float* o, const uint32_t (&weights)[8][4], const unsigned char* unit, int32_t column,
                                                   const Span (&span)[2]) {
-  RowByRowArgs args;
+  const int32_t lane = threadIdx.x % 32;
+  uint32_t left[8][4];
+  float out[kColumns][4];
 #pragma unroll
-  for (int i = 0; i < 4; ++i) args.o[i] = o[i];
+  for (int i = 0; i < 32; ++i) left[i / 4][i % 4] = weights[i / 4][i % 4];
 #pragma unroll
-  for (int i = 0; i < 32; ++i) args.weights[i / 4][i % 4] = weights[i / 4][i % 4];
-  args.unit = unit;
-  args.column = column;
-  args.span[0] = span[0];
-  args.span[1] = span[1];
-  AddRowByRow(&args);
+  for (int i = 0; i < 4 * kColumns; ++i) out[i / 4][i % 4] = o[i];
+#pragma unroll 1
+  for (int32_t i = 0; i < 16 * kColumns; ++i) {
+    const int32_t c = i / 16, row = i % 16;
+    const Span half = {row < 8 ? span[0].sink : span[1].sink, row < 8 ? span[0].begin : span[1].begin, row < 8 ? span[0].end : span[1].end};
+    const Span seen = SpanOfLane(half, row % 8 * 4);
+    float part[4] = {out[c][0], out[c][1], out[c][2], out[c][3]};
+#pragma unroll 1
+    for (int32_t step = 0; step < 8; ++step) {
+      uint32_t b[2][2];
+      ValueFragmentOfKeys(b, unit, step / 2 * 32, column + c);
+      const int32_t key = step * 16 + lane % 4 * 2;
+      const bool odd = step % 2 != 0;
+      const uint32_t masked[2] = {Seen(odd ? b[1][0] : b[0][0], seen, key), Seen(odd ? b[1][1] : b[0][1], seen, key + 8)};
+      MmaBf16(part, left[step], masked);
+    }
+    if (lane / 4 == row % 8) {
+      out[c][row / 8 * 2] = row < 8 ? part[0] : part[2];
+      out[c][row / 8 * 2 + 1] = row < 8 ? part[1] : part[3];
+    }
+  }
 #pragma unroll
-  for (int i = 0; i < 4; ++i) o[i] = args.o[i];
+  for (int i = 0; i < 4 * kColumns; ++i) o[i] = out[i / 4][i % 4];
 }
 
 }  // namespace lanes::cuda
