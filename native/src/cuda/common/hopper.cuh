@@ -65,6 +65,12 @@ __device__ __forceinline__ void ClusterSync() {
   ClusterArrive();
   ClusterWait();
 }
+// The same for barriers that were initialised before it, with a BarrierInitFence, and for nothing else: the release of ClusterSync
+// waits until all that was written has reached the GPU's memory.
+__device__ __forceinline__ void ClusterSyncAfterInit() {
+  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+  ClusterWait();
+}
 
 // ---- Barriers in shared memory -----------------------------------------------------------------------------------
 
@@ -76,7 +82,7 @@ struct alignas(8) Barrier {
 __device__ __forceinline__ void BarrierInit(Barrier* barrier, uint32_t arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(SharedAddress(barrier)), "r"(arrivals) : "memory");
 }
-// After all BarrierInit of a thread, before the __syncthreads or ClusterSync that shows them to others.
+// After all BarrierInit of a thread, before the __syncthreads or ClusterSyncAfterInit that shows them to others.
 __device__ __forceinline__ void BarrierInitFence() { asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"); }
 
 __device__ __forceinline__ void BarrierArrive(Barrier* barrier) {

@@ -248,7 +248,7 @@ struct GemmSm90 {
       }
       BarrierInitFence();
     }
-    ClusterSync();
+    ClusterSyncAfterInit();
     if (warp >= 4 * kConsumers) {
       if constexpr (kConsumers == 2) DecreaseRegisters<40>();
       if (warp == 4 * kConsumers && ElectOne()) Produce(args, shared, first, step, rank, cluster);

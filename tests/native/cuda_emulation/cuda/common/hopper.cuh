@@ -38,6 +38,7 @@ inline void ClusterSync() {
   ClusterArrive();
   ClusterWait();
 }
+inline void ClusterSyncAfterInit() { ClusterSync(); }
 
 // ---- Barriers in shared memory -----------------------------------------------------------------------------------
 
