@@ -66,6 +66,7 @@ Problem MakeProblem(int64_t m, int64_t n, int64_t k, Input input, const std::str
 
 struct Layout {
   int64_t x_pad = 0, y_pad = 0, offset = 0;
+  bool y_bf16 = false;  // the residual stands beside it then
 };
 
 // Runs the problem with inputs that end at a forbidden page, and returns y.
@@ -75,7 +76,8 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
   const MatrixInput x(p.x, quantized ? 0 : p.m, p.k, layout.x_pad, layout.offset);
   const GuardedInput<float> x_scale(p.xq.scale), bias(p.bias), residual(p.residual);
   const int64_t y_stride = p.n + layout.y_pad;
-  GuardedOutput y(p.m, p.n, y_stride, layout.offset);
+  GuardedOutput y(layout.y_bf16 ? 0 : p.m, p.n, y_stride, layout.offset);
+  GuardedMatrix<uint16_t> y_bf16(layout.y_bf16 ? p.m : 0, p.n, y_stride, layout.offset);
   lanes_linear_params params = {};
   params.size = sizeof params;
   params.weight = weight;
@@ -98,7 +100,7 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
     params.bias = bias.data();
     params.bias_len = bias.size();
   }
-  if (p.in_place) {
+  if (p.in_place && !layout.y_bf16) {
     FillOutput(&y, p.residual, p.m, p.n);
     params.residual = y.data();
     params.residual_len = y.size();
@@ -108,12 +110,19 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
     params.residual_len = residual.size();
     params.residual_stride = p.n;
   }
-  params.y = y.data();
-  params.y_len = y.size();
-  params.y_stride = y_stride;
+  if (layout.y_bf16) {
+    params.y_bf16 = y_bf16.data();
+    params.y_bf16_len = y_bf16.size();
+    params.y_bf16_stride = y_stride;
+  } else {
+    params.y = y.data();
+    params.y_len = y.size();
+    params.y_stride = y_stride;
+  }
   EXPECT_LANES_OK(lanes_linear(runtime, &params));
   y.CheckSentinels();
-  return y.Dense();
+  y_bf16.CheckSentinels();
+  return layout.y_bf16 ? WidenBf16(y_bf16.Dense()) : y.Dense();
 }
 
 int64_t Sum(const Problem& p, int64_t i, int64_t j) {
@@ -173,7 +182,11 @@ TEST_P(LinearS8Test, EqualsTheDefinitionOnCases) {
     const Problem p = MakeProblem(c.Integer("m"), c.Integer("n"), c.Integer("k"), input, c.Text("epilogue"),
                                   ParseActivation(c.Text("activation")), ++stream);
     const WeightPtr weight = MakeWeight(runtime.get(), p.weight);
-    CheckResult(p, RunLinear(runtime.get(), weight.get(), p, {c.Integer("x_pad"), c.Integer("y_pad"), c.Integer("offset")}), c.Describe());
+    Layout layout = {c.Integer("x_pad"), c.Integer("y_pad"), c.Integer("offset")};
+    const std::vector<float> y = RunLinear(runtime.get(), weight.get(), p, layout);
+    CheckResult(p, y, c.Describe());
+    layout.y_bf16 = true;
+    ASSERT_TRUE(SameBits(RoundTo(LANES_BF16, y), RunLinear(runtime.get(), weight.get(), p, layout))) << c.Describe() << ", y of bfloat16";
     if (HasFailure()) return;
   }
 }
@@ -362,6 +375,11 @@ TEST_P(LinearS8Test, ArgumentsAreChecked) {
   bad("compute is F16 for a weight of s8", [](auto& p) { p.compute = LANES_COMPUTE_F16; });
   bad("compute is 4", [](auto& p) { p.compute = 4; });
   bad("both x and xq", [&](auto& p) { p.x = x.data(); });
+  std::vector<uint16_t> halves(8);
+  bad("both x_bf16 and xq", [&](auto& p) { p.x_bf16 = halves.data(); });
+  bad("x_bf16 is given with compute INT8", [&](auto& p) {
+    use_x(p), p.x = nullptr, p.x_bf16 = halves.data(), p.x_bf16_len = 8, p.x_bf16_stride = 4;
+  });
   bad("xq is given: expected compute INT8", [&](auto& p) { p.weight = floats.get(), p.compute = LANES_COMPUTE_EXACT; });
   bad("x is NULL", [&](auto& p) { use_x(p), p.x = nullptr; });
   bad("x_len is 6", [&](auto& p) { use_x(p), p.x_len = 6; });

@@ -41,7 +41,14 @@ Problem MakeProblem(const Shape& s, int32_t dtype, const Epilogue& epilogue, boo
 
 struct Layout {
   int64_t x_pad = 0, y_pad = 0, offset = 0;
+  bool x_bf16 = false, y_bf16 = false;  // the rows' type; in place means beside it then
 };
+
+std::vector<uint16_t> Halves(const std::vector<float>& values) {
+  std::vector<uint16_t> halves;
+  for (const float v : values) halves.push_back(lanes::reference::FloatToBf16(v));
+  return halves;
+}
 
 std::vector<float> Strided(const std::vector<float>& dense, int64_t rows, int64_t cols, int64_t stride) {
   std::vector<float> out(rows > 0 ? (rows - 1) * stride + cols : 0, std::nanf(""));
@@ -58,40 +65,55 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
   std::vector<float> x_values = Strided(p.x, m, k, x_stride);
   // NaN in front and between: what is not x must not count.
   x_values.insert(x_values.begin(), layout.offset, std::nanf(""));
-  const GuardedInput<float> x(x_values), bias(p.bias);
+  const GuardedInput<float> x(layout.x_bf16 ? std::vector<float>() : x_values), bias(p.bias);
+  const GuardedInput<uint16_t> x_bf16(layout.x_bf16 ? Halves(x_values) : std::vector<uint16_t>());
   const GuardedInput<float> residual(Strided(p.residual, p.residual.empty() ? 0 : m, n, n));
-  GuardedOutput y(m, n, y_stride, layout.offset);
+  GuardedOutput y(layout.y_bf16 ? 0 : m, n, y_stride, layout.offset);
+  GuardedMatrix<uint16_t> y_bf16(layout.y_bf16 ? m : 0, n, y_stride, layout.offset);
   lanes_linear_params params = {};
   params.size = sizeof params;
   params.weight = weight;
   params.m = m;
-  params.x = x.data() + layout.offset;
-  params.x_len = x.size() - layout.offset;
-  params.x_stride = x_stride;
+  if (layout.x_bf16) {
+    params.x_bf16 = x_bf16.data() + layout.offset;
+    params.x_bf16_len = x_bf16.size() - layout.offset;
+    params.x_bf16_stride = x_stride;
+  } else {
+    params.x = x.data() + layout.offset;
+    params.x_len = x.size() - layout.offset;
+    params.x_stride = x_stride;
+  }
   if (p.epilogue.bias) {
     params.bias = bias.data();
     params.bias_len = bias.size();
   }
-  if (p.epilogue.in_place) {
+  if (p.epilogue.in_place && !layout.y_bf16) {
     for (int64_t i = 0; i < m; ++i) {
       for (int64_t j = 0; j < n; ++j) y.Set(i, j, p.residual[i * n + j]);
     }
     params.residual = y.data();
     params.residual_len = y.size();
     params.residual_stride = y_stride;
-  } else if (p.epilogue.residual) {
+  } else if (!p.residual.empty()) {
     params.residual = residual.data();
     params.residual_len = residual.size();
     params.residual_stride = n;
   }
-  params.y = y.data();
-  params.y_len = y.size();
-  params.y_stride = y_stride;
+  if (layout.y_bf16) {
+    params.y_bf16 = y_bf16.data();
+    params.y_bf16_len = y_bf16.size();
+    params.y_bf16_stride = y_stride;
+  } else {
+    params.y = y.data();
+    params.y_len = y.size();
+    params.y_stride = y_stride;
+  }
   params.activation = p.epilogue.activation;
   params.compute = p.compute;
   EXPECT_LANES_OK(lanes_linear(runtime, &params));
   y.CheckSentinels();
-  return y.Dense();
+  y_bf16.CheckSentinels();
+  return layout.y_bf16 ? WidenBf16(y_bf16.Dense()) : y.Dense();
 }
 
 // The computes that a weight's type may have.
@@ -238,6 +260,34 @@ TEST_P(LinearTest, RowsDoNotDependOnTheirNumberNorOnThreads) {
           const std::vector<float> expected(all.begin() + begin * shape.n, all.begin() + (begin + rows) * shape.n);
           ASSERT_TRUE(SameBits(y, expected)) << rows << " rows from " << begin << ", dtype " << dtype << " compute " << compute;
         }
+      }
+    }
+  }
+}
+
+// Rows of bfloat16 change nothing but their size: the bits are those of float rows with these values, and of y when it is rounded.
+TEST_P(LinearTest, Bf16RowsInAndOut) {
+  const RuntimePtr runtime = MakeRuntime(isa(), 2);
+  uint64_t stream = 500;
+  for (const Case& c : ReadCases("linear.tsv")) {
+    const Shape shape = {c.Integer("m"), c.Integer("n"), c.Integer("k")};
+    if (shape.m * shape.n * shape.k > (isa() == LANES_ISA_REFERENCE ? 200000 : 20000000)) continue;
+    if (TooLarge(3.0 * static_cast<double>(shape.m * shape.n * shape.k), c.Describe())) continue;
+    for (const int32_t dtype : DtypesOf(c)) {
+      Problem p = MakeProblem(shape, dtype, EpilogueOf(c), false, ++stream);
+      p.x = RoundTo(LANES_BF16, p.x);
+      const WeightPtr weight = MakeWeight(runtime.get(), p.weight, shape.n, shape.k, dtype);
+      for (const int32_t compute : ComputesOf(dtype)) {
+        p.compute = compute;
+        const std::string what = c.Describe() + " dtype " + std::to_string(dtype) + " compute " + std::to_string(compute);
+        Layout layout = {c.Integer("x_pad"), c.Integer("y_pad"), c.Integer("offset")};
+        const std::vector<float> y = RunLinear(runtime.get(), weight.get(), p, layout), rounded = RoundTo(LANES_BF16, y);
+        layout.x_bf16 = true;
+        ASSERT_TRUE(SameBits(y, RunLinear(runtime.get(), weight.get(), p, layout))) << what << ", x of bfloat16";
+        layout.y_bf16 = true;
+        ASSERT_TRUE(SameBits(rounded, RunLinear(runtime.get(), weight.get(), p, layout))) << what << ", x and y of bfloat16";
+        layout.x_bf16 = false;
+        ASSERT_TRUE(SameBits(rounded, RunLinear(runtime.get(), weight.get(), p, layout))) << what << ", y of bfloat16";
       }
     }
   }
@@ -401,6 +451,25 @@ TEST_P(LinearTest, ArgumentsAreChecked) {
   bad("64 bits", [](auto& p) { p.y_stride = INT64_MAX / 2; });
   for (const int32_t value : {-1, 6, INT32_MAX}) bad("activation is", [&](auto& p) { p.activation = value; });
   for (const int32_t value : {-1, 2, 3, 4, INT32_MIN}) bad("compute is", [&](auto& p) { p.compute = value; });
+  std::vector<uint16_t> halves(40);
+  bad("x is NULL", [&](auto& p) { p.x = nullptr, p.x_bf16_len = 40; });
+  bad("both x and x_bf16", [&](auto& p) { p.x_bf16 = halves.data(); });
+  bad("x_bf16_len is 6", [&](auto& p) { p.x = nullptr, p.x_bf16 = halves.data(), p.x_bf16_len = 6, p.x_bf16_stride = 4; });
+  bad("x_bf16_stride is 2", [&](auto& p) { p.x = nullptr, p.x_bf16 = halves.data(), p.x_bf16_len = 40, p.x_bf16_stride = 2; });
+  bad("x_bf16 (", [&](auto& p) {
+    p.x = nullptr, p.x_bf16_len = 8, p.x_bf16_stride = 4;
+    p.x_bf16 = reinterpret_cast<uint16_t*>(reinterpret_cast<char*>(halves.data()) + 1);
+  });
+  bad("both y and y_bf16", [&](auto& p) { p.y_bf16 = halves.data(); });
+  bad("y_bf16_len is 14", [&](auto& p) { p.y = nullptr, p.y_bf16 = halves.data(), p.y_bf16_len = 14, p.y_bf16_stride = 10; });
+  bad("y_bf16_stride is 4", [&](auto& p) { p.y = nullptr, p.y_bf16 = halves.data(), p.y_bf16_len = 40, p.y_bf16_stride = 4; });
+  bad("y_bf16 and x_bf16 overlap", [&](auto& p) {
+    p.x = nullptr, p.x_bf16 = halves.data() + 5, p.x_bf16_len = 8, p.x_bf16_stride = 4;
+    p.y = nullptr, p.y_bf16 = halves.data(), p.y_bf16_len = 40, p.y_bf16_stride = 10;
+  });
+  bad("y_bf16 and residual overlap", [&](auto& p) {
+    p.y = nullptr, p.y_bf16 = reinterpret_cast<uint16_t*>(residual.data()), p.y_bf16_len = 24, p.y_bf16_stride = 12;
+  });
   bad("expected a bf16 weight", [](auto& p) { p.compute = LANES_COMPUTE_BF16; });
   bad("compute is F16 for a weight of f32: expected an f16 weight", [](auto& p) { p.compute = LANES_COMPUTE_F16; });
   bad("y and x overlap", [&](auto& p) { p.y = x.data() + 5, p.y_len = 15; });

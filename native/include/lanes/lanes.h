@@ -334,7 +334,10 @@ enum lanes_compute { LANES_COMPUTE_EXACT = 0, LANES_COMPUTE_BF16 = 1, LANES_COMP
 /* y = residual + activation(x * weight^T + bias). Each y[i, j] is summed over k in order, in its own lane.
 
    INT8 takes quantized rows xq and x_scale, or float rows x that it quantizes itself. Then x * weight^T is
-   float(sum over k of xq[i, k] * q[j, k]) * (x_scale[i] * scale[j]): the sum exact, each float32 operation rounded once. */
+   float(sum over k of xq[i, k] * q[j, k]) * (x_scale[i] * scale[j]): the sum exact, each float32 operation rounded once.
+
+   bfloat16 rows x_bf16 give the bits of float rows with the same values. y_bf16 is y rounded to bfloat16, half to even, as the
+   last step, so that a linear layer with BF16 that reads it gives the bits that it would give of y. */
 typedef struct lanes_linear_params {
   uint64_t size;
   const lanes_weight* weight; /* [n, k] */
@@ -358,6 +361,12 @@ typedef struct lanes_linear_params {
   const float* x_scale; /* [m], with xq */
   uint64_t x_scale_len;
   float input_scale; /* INT8 with x: the static scale to quantize with, or 0: each row by itself */
+  const uint16_t* x_bf16; /* [m, k] of bfloat16 or NULL; not with INT8, and then x is NULL */
+  uint64_t x_bf16_len;
+  int64_t x_bf16_stride;
+  uint16_t* y_bf16; /* [m, n] of bfloat16 or NULL; then y is NULL */
+  uint64_t y_bf16_len;
+  int64_t y_bf16_stride;
 } lanes_linear_params;
 
 LANES_API int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params);

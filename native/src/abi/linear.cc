@@ -27,6 +27,7 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     if (p.xq != nullptr) {
       if (p.compute != LANES_COMPUTE_INT8) ThrowInvalid("xq is given: expected compute INT8 (%d)", LANES_COMPUTE_INT8);
       if (p.x != nullptr) ThrowInvalid("both x and xq are given: expected one of them");
+      if (p.x_bf16 != nullptr) ThrowInvalid("both x_bf16 and xq are given: expected one of them");
       if (p.input_scale != 0) ThrowInvalid("input_scale is given: expected 0 beside xq, which is quantized already");
       CheckMatrix(p.xq, p.xq_len, p.m, k, p.xq_stride, "xq");
       CheckArray(p.x_scale, p.x_scale_len, p.m, "x_scale");
@@ -35,11 +36,25 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
       if (p.input_scale != 0 && p.compute != LANES_COMPUTE_INT8) {
         ThrowInvalid("input_scale is given: expected compute INT8 (%d)", LANES_COMPUTE_INT8);
       }
-      CheckMatrix(p.x, p.x_len, p.m, k, p.x_stride, "x");
+      if (p.x_bf16 == nullptr) {
+        CheckMatrix(p.x, p.x_len, p.m, k, p.x_stride, "x");
+      } else {
+        if (p.x != nullptr) ThrowInvalid("both x and x_bf16 are given: expected one of them");
+        if (p.compute == LANES_COMPUTE_INT8) ThrowInvalid("x_bf16 is given with compute INT8 (%d): expected x or xq", LANES_COMPUTE_INT8);
+        CheckMatrix(p.x_bf16, p.x_bf16_len, p.m, k, p.x_bf16_stride, "x_bf16");
+      }
     }
-    CheckMatrix(p.y, p.y_len, p.m, n, p.y_stride, "y");
-    const Region y = RegionOf(p.y, p.m, n, p.y_stride, "y");
-    const Region x = RegionOf(p.x, p.m, k, p.x_stride, "x"), xq = RegionOf(p.xq, p.m, k, p.xq_stride, "xq");
+    if (p.y_bf16 == nullptr) {
+      CheckMatrix(p.y, p.y_len, p.m, n, p.y_stride, "y");
+    } else {
+      if (p.y != nullptr) ThrowInvalid("both y and y_bf16 are given: expected one of them");
+      CheckMatrix(p.y_bf16, p.y_bf16_len, p.m, n, p.y_bf16_stride, "y_bf16");
+    }
+    const Region y = p.y_bf16 == nullptr ? RegionOf(p.y, p.m, n, p.y_stride, "y")
+                                         : RegionOf(p.y_bf16, p.m, n, p.y_bf16_stride, "y_bf16");
+    const Region x = p.x_bf16 == nullptr ? RegionOf(p.x, p.m, k, p.x_stride, "x")
+                                         : RegionOf(p.x_bf16, p.m, k, p.x_bf16_stride, "x_bf16");
+    const Region xq = RegionOf(p.xq, p.m, k, p.xq_stride, "xq");
     const Region x_scale = RegionOf(p.x_scale, p.m, "x_scale"), bias = RegionOf(p.bias, n, "bias");
     const Region residual = RegionOf(p.residual, p.m, n, p.residual_stride, "residual");
     CheckDisjoint(y, x);
@@ -51,7 +66,12 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     }
     if (p.residual != nullptr) {
       CheckMatrix(p.residual, p.residual_len, p.m, n, p.residual_stride, "residual");
-      CheckDisjointOrSame(y, residual);
+      // In place each element is read before it is written; those of y_bf16 lie elsewhere.
+      if (p.y_bf16 == nullptr) {
+        CheckDisjointOrSame(y, residual);
+      } else {
+        CheckDisjoint(y, residual);
+      }
     }
     if (p.m == 0) return;
     CheckSameDevice(*pinned, weight->block.device(), "weight");
@@ -62,12 +82,14 @@ int32_t lanes_linear(lanes_runtime* runtime, const lanes_linear_params* params) 
     args.weight = view;
     args.m = p.m;
     args.x = p.x;
-    args.x_stride = p.x_stride;
+    args.x_bf16 = p.x_bf16;
+    args.x_stride = p.x_bf16 == nullptr ? p.x_stride : p.x_bf16_stride;
     args.bias = p.bias;
     args.residual = p.residual;
     args.residual_stride = p.residual_stride;
     args.y = p.y;
-    args.y_stride = p.y_stride;
+    args.y_bf16 = p.y_bf16;
+    args.y_stride = p.y_bf16 == nullptr ? p.y_stride : p.y_bf16_stride;
     args.activation = p.activation;
     args.bf16_dot = p.compute == LANES_COMPUTE_BF16 && kernel.bf16_dot();
     args.f16_dot = p.compute == LANES_COMPUTE_F16;

@@ -148,7 +148,7 @@ std::vector<float> RunGemm(ImmediateDevice& device, const Problem& p, Epilogue e
   }
   e.x_scale = Put(device, x_scale);
   e.w_scale = Put(device, p.w_scale);
-  const FloatRows floats = {Put(device, p.x), p.k, p.k};
+  const InputRows floats = {Put(device, p.x), false, p.k, p.k, p.k % 4 == 0};
   launch(device, problem, p.dtype == LANES_S8 ? nullptr : &floats);
   std::vector<float> rows(static_cast<size_t>(p.m * e.y_stride)), y(static_cast<size_t>(p.m * p.n));
   device.Download(rows.data(), e.y, static_cast<int64_t>(rows.size()) * 4);
@@ -160,7 +160,7 @@ std::vector<float> RunGemm(ImmediateDevice& device, const Problem& p, Epilogue e
 
 std::vector<float> RunTile(const Problem& p, int32_t tile, Epilogue epilogue = Epilogue::kVectors) {
   ImmediateDevice device(4);
-  return RunGemm(device, p, epilogue, [&](Device& d, const GemmProblem& problem, const FloatRows*) {
+  return RunGemm(device, p, epilogue, [&](Device& d, const GemmProblem& problem, const InputRows*) {
     (p.dtype == LANES_S8 ? LaunchGemmS8 : p.dtype == LANES_F16 ? LaunchGemmF16 : LaunchGemmBf16)(d, problem, tile);
   });
 }
@@ -168,7 +168,7 @@ std::vector<float> RunTile(const Problem& p, int32_t tile, Epilogue epilogue = E
 // On a device like that, with what it would choose.
 std::vector<float> RunGemv(const Problem& p, int32_t multiprocessors, int32_t shared_bytes, Epilogue epilogue = Epilogue::kVectors) {
   ImmediateDevice device(multiprocessors, shared_bytes);
-  return RunGemm(device, p, epilogue, [&](Device& d, const GemmProblem& problem, const FloatRows* floats) {
+  return RunGemm(device, p, epilogue, [&](Device& d, const GemmProblem& problem, const InputRows* floats) {
     EXPECT_TRUE(LaunchGemv(d, problem, floats)) << p.m << " x " << p.n << " x " << p.k;
   });
 }

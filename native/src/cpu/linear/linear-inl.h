@@ -11,6 +11,7 @@
 // Each output is summed in runs of kRunDepth inputs, counted from the first; the runs' sums are then added in order. That
 // halves the rounding error of long sums. Blocks are whole runs, so no bit depends on blocks, tiles or the number of rows.
 #include "core/parallel.h"
+#include "cpu/linear/output-inl.h"
 #include "lanes/lanes.h"
 #include "ops/linear.h"
 
@@ -259,12 +260,12 @@ TileFunction FindTile(int64_t rows, int64_t units) {
 
 // ---- Epilogue -------------------------------------------------------------------------------------------------------------
 
-// What a tile cannot do as it stores its sums: an activation, or a panel whose last outputs are padding.
+// What a tile cannot do as it stores its sums: an activation, a panel whose last outputs are padding, bfloat16 results.
 // Rows row … row + rows - 1, outputs col … col + width - 1 (those past n are padding).
 void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int64_t width, const float* sums) {
   const int64_t n = args.weight.rows - col < width ? args.weight.rows - col : width;
   for (int64_t i = 0; i < rows; ++i) {
-    float* y = args.y + (row + i) * args.y_stride + col;
+    const OutputRow y(args, row + i, col);
     const float* residual = args.residual == nullptr ? nullptr : args.residual + (row + i) * args.residual_stride + col;
     for (int64_t j = 0; j < n; j += kLanes) {
       const int64_t lanes = n - j < kLanes ? n - j : kLanes;
@@ -272,11 +273,7 @@ void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int6
       if (args.bias != nullptr) value = Add(value, LoadN(args.bias + col + j, lanes));
       if (args.activation != LANES_ACTIVATION_NONE) value = Activate(args.activation, value);
       if (residual != nullptr) value = Add(LoadN(residual + j, lanes), value);
-      if (lanes == kLanes) {
-        Store(y + j, value);
-      } else {
-        StoreN(y + j, value, lanes);
-      }
+      y.Put(j, value, lanes);
     }
   }
 }
@@ -288,10 +285,15 @@ LANES_INLINE F32 LoadRow(const float* x, int64_t k, int64_t begin) {
   const int64_t left = k - begin;
   return left >= kLanes ? Load(x + begin) : left > 0 ? LoadN(x + begin, left) : Zero();
 }
+// Of bfloat16.
+LANES_INLINE F32 LoadRow(const uint16_t* x, int64_t k, int64_t begin) {
+  const int64_t left = k - begin;
+  return left >= kLanes ? LoadBf16(x + begin) : left > 0 ? LoadBf16N(x + begin, left) : Zero();
+}
 
 // kLineUnits units of a row, from `unit` on.
-template <class Weights>
-LANES_INLINE void PackLine(const float* x, int64_t k, int64_t unit, float* line) {
+template <class Weights, class Element>
+LANES_INLINE void PackLine(const Element* x, int64_t k, int64_t unit, float* line) {
   if constexpr (Weights::kCopiesRows) {
     for (int64_t u = 0; u < kLineUnits; u += kLanes) Store(line + u, LoadRow(x, k, unit + u));
   }
@@ -304,13 +306,11 @@ LANES_INLINE void PackLine(const float* x, int64_t k, int64_t unit, float* line)
 #endif
 }
 
-// Units [begin, begin + count) of `rows` rows of x, from `row` on, to a tile's lines.
-template <class Weights>
-void PackTile(const LinearArgs& args, int64_t row, int64_t rows, int64_t begin, int64_t count, float* a) {
+// Units [begin, begin + count) of `rows` rows from x on, to a tile's lines.
+template <class Weights, class Element>
+void PackTile(const LinearArgs& args, const Element* x, int64_t rows, int64_t begin, int64_t count, float* a) {
   for (int64_t unit = begin; unit < begin + count; unit += kLineUnits) {
-    for (int64_t i = 0; i < rows; ++i, a += kLineUnits) {
-      PackLine<Weights>(args.x + (row + i) * args.x_stride, args.weight.cols, unit, a);
-    }
+    for (int64_t i = 0; i < rows; ++i, a += kLineUnits) PackLine<Weights>(x + i * args.x_stride, args.weight.cols, unit, a);
   }
 }
 
@@ -341,7 +341,7 @@ class Pass {
     while (groups < workers && rows_ / (groups + 1) >= 64) ++groups;
     while (panels * groups < 4 * workers && rows_ / (groups + 1) >= 72) ++groups;
     sums_per_worker_ = (tiles_ + groups - 1) / groups * Weights::kMostRows * kPanelRows;
-    const bool copies = !(Weights::kCopiesRows && rows_ == 1);
+    const bool copies = !(Weights::kCopiesRows && rows_ == 1 && args_.x != nullptr);
     const int64_t a_units = copies ? rows_ * row_units_ : 0;
     sums_ = static_cast<float*>(Scratch(context_, (a_units + workers * sums_per_worker_) * 4));
     // A single row is its own packed form.
@@ -367,8 +367,13 @@ class Pass {
     ParallelFor(context_, tiles_, grain, [&](int64_t begin, int64_t end, int) {
       for (int64_t tile = begin; tile < end; ++tile) {
         for (int64_t step = 0; step == 0 || step < steps_; step += block_steps_) {
-          PackTile<Weights>(args_, row_ + Begin(tile), Begin(tile + 1) - Begin(tile), step * Weights::kUnits, BlockUnits(step),
-                            a + TileOffset(step, tile));
+          const int64_t row = row_ + Begin(tile), rows = Begin(tile + 1) - Begin(tile), unit = step * Weights::kUnits;
+          float* const to = a + TileOffset(step, tile);
+          if (args_.x_bf16 != nullptr) {
+            PackTile<Weights>(args_, args_.x_bf16 + row * args_.x_stride, rows, unit, BlockUnits(step), to);
+          } else {
+            PackTile<Weights>(args_, args_.x + row * args_.x_stride, rows, unit, BlockUnits(step), to);
+          }
         }
       }
     });
@@ -380,7 +385,7 @@ class Pass {
     const int64_t units = width / kPanelStep;
     const char* weights = w.data + PanelOffset(w, panel);
     const int64_t col = panel * kPanelRows;
-    const bool finishes = args_.activation == LANES_ACTIVATION_NONE && col + width <= w.rows;
+    const bool finishes = args_.activation == LANES_ACTIVATION_NONE && col + width <= w.rows && args_.y != nullptr;
     // A tile that streams fetches nothing: the processor sees what comes.
     const int64_t parts = (tile_end - tile_begin) * ((units + tile_width_ - 1) / tile_width_);
     const int64_t prefetch_lines = streams_ ? 0 : (kPrefetchSteps * step_bytes / 64 + parts - 1) / parts;

@@ -7,17 +7,28 @@ namespace lanes {
 namespace reference {
 namespace {
 
+void Put(const LinearArgs& args, int64_t i, int64_t j, float value) {
+  if (args.y_bf16 != nullptr) {
+    args.y_bf16[i * args.y_stride + j] = FloatToBf16(value);
+  } else {
+    args.y[i * args.y_stride + j] = value;
+  }
+}
+
 void Row(const LinearArgs& args, int64_t i) {
   const WeightView& w = args.weight;
+  const auto x = [&](int64_t k) {
+    return args.x_bf16 != nullptr ? Bf16ToFloat(args.x_bf16[i * args.x_stride + k]) : args.x[i * args.x_stride + k];
+  };
   for (int64_t j = 0; j < w.rows; ++j) {
     double sum = 0;
     for (int64_t k = 0; k < w.cols; ++k) {
-      sum += static_cast<double>(args.x[i * args.x_stride + k]) * LoadElement(w.data, w.dtype, WeightIndex(w, j, k));
+      sum += static_cast<double>(x(k)) * LoadElement(w.data, w.dtype, WeightIndex(w, j, k));
     }
     if (args.bias != nullptr) sum += args.bias[j];
     sum = Activate(args.activation, sum);
     if (args.residual != nullptr) sum += args.residual[i * args.residual_stride + j];
-    args.y[i * args.y_stride + j] = static_cast<float>(sum);
+    Put(args, i, j, static_cast<float>(sum));
   }
 }
 
@@ -40,7 +51,7 @@ void RowS8(const LinearArgs& args, int64_t i, int8_t* q) {
     if (args.bias != nullptr) value += args.bias[j];
     value = static_cast<float>(Activate(args.activation, value));
     if (args.residual != nullptr) value = args.residual[i * args.residual_stride + j] + value;
-    args.y[i * args.y_stride + j] = value;
+    Put(args, i, j, value);
   }
 }
 

@@ -9,6 +9,7 @@
 //
 // What an ISA multiplies with is one step of the two below: DotS8, or DotS16 on halves that were widened before.
 #include "core/parallel.h"
+#include "cpu/linear/output-inl.h"
 #include "lanes/lanes.h"
 #include "ops/linear.h"
 
@@ -251,7 +252,7 @@ void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int6
   const WeightView& w = args.weight;
   const int64_t n = w.rows - col < width ? w.rows - col : width;
   for (int64_t i = 0; i < rows; ++i) {
-    float* y = args.y + (row + i) * args.y_stride + col;
+    const OutputRow y(args, row + i, col);
     const float* residual = args.residual == nullptr ? nullptr : args.residual + (row + i) * args.residual_stride + col;
     const F32 scale = Set(x_scale[i]);
     for (int64_t j = 0; j < n; j += kLanes) {
@@ -260,11 +261,7 @@ void Finish(const LinearArgs& args, int64_t row, int64_t rows, int64_t col, int6
       if (args.bias != nullptr) value = Add(value, LoadN(args.bias + col + j, lanes));
       if (args.activation != LANES_ACTIVATION_NONE) value = Activate(args.activation, value);
       if (residual != nullptr) value = Add(LoadN(residual + j, lanes), value);
-      if (lanes == kLanes) {
-        Store(y + j, value);
-      } else {
-        StoreN(y + j, value, lanes);
-      }
+      y.Put(j, value, lanes);
     }
   }
 }

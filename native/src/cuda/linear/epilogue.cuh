@@ -1,5 +1,5 @@
 // From sums to y = residual + activation(sum + bias); of int8 sum * (x_scale * w_scale) comes first, of f16 sum * x_scale, which is a
-// power of two. Each step is rounded once, in this order, everywhere.
+// power of two. Each step is rounded once, in this order, everywhere; y of bfloat16 once more.
 #ifndef LANES_CUDA_LINEAR_EPILOGUE_CUH_
 #define LANES_CUDA_LINEAR_EPILOGUE_CUH_
 
@@ -22,6 +22,21 @@ inline __device__ __noinline__ float4 ActivateFour(int32_t activation, float4 x)
   return x;
 }
 
+__device__ __forceinline__ void StoreOne(const EpilogueArgs& e, int64_t at, float y) {
+  if (e.y_bf16 != nullptr) {
+    e.y_bf16[at] = ToBf16(y);
+  } else {
+    e.y[at] = y;
+  }
+}
+__device__ __forceinline__ void StoreFour(const EpilogueArgs& e, int64_t at, float4 y) {
+  if (e.y_bf16 != nullptr) {
+    *reinterpret_cast<uint2*>(e.y_bf16 + at) = make_uint2(PackBf16(y.x, y.y), PackBf16(y.z, y.w));
+  } else {
+    *reinterpret_cast<float4*>(e.y + at) = y;
+  }
+}
+
 // One element; `token` and `feature` lie inside y. Sums of int8 have been converted to float.
 template <Scales kScales>
 __device__ __forceinline__ void Finish(const EpilogueArgs& e, float sum, int64_t token, int64_t feature) {
@@ -30,7 +45,7 @@ __device__ __forceinline__ void Finish(const EpilogueArgs& e, float sum, int64_t
   if (e.bias != nullptr) sum = sum + e.bias[feature];
   if (e.activation != LANES_ACTIVATION_NONE) sum = ActivateOne(e.activation, sum);
   if (e.residual != nullptr) sum = e.residual[token * e.residual_stride + feature] + sum;
-  e.y[token * e.y_stride + feature] = sum;
+  StoreOne(e, token * e.y_stride + feature, sum);
 }
 
 // What four features, `feature` to `feature` + 3, bring to every token; `feature` is a multiple of four.
@@ -99,7 +114,7 @@ __device__ __forceinline__ void FinishFour(const EpilogueArgs& e, const FourFeat
     sum.z = inputs.residual.z + sum.z;
     sum.w = inputs.residual.w + sum.w;
   }
-  *reinterpret_cast<float4*>(e.y + token * e.y_stride + features.feature) = sum;
+  StoreFour(e, token * e.y_stride + features.feature, sum);
 }
 
 template <Scales kScales>

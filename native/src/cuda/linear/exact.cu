@@ -372,7 +372,7 @@ void LaunchExact(Device& device, const LinearArgs& args, const EpilogueArgs& epi
   exact.row_bytes = weight.padded_cols * weight.element_bytes;
   exact.k = weight.cols;
   exact.epilogue = epilogue;
-  if (reinterpret_cast<uintptr_t>(args.x) % 16 == 0 && args.x_stride % 4 == 0 && weight.cols % 4 == 0) {
+  if (args.x != nullptr && reinterpret_cast<uintptr_t>(args.x) % 16 == 0 && args.x_stride % 4 == 0 && weight.cols % 4 == 0) {
     exact.x = args.x;
     exact.x_stride = args.x_stride;
   } else {

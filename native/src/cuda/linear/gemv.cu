@@ -16,26 +16,43 @@ namespace {
 struct GemvArgs {
   const unsigned char* weight;
   int64_t row_bytes;
-  // Rows of x: quantized, or floats that are rounded here.
+  // Rows of x: quantized, or what is rounded here.
   const unsigned char* x;
   int64_t x_bytes, x_stride;
-  FloatRows x_floats;
-  bool x_vectors;  // four floats at aligned addresses
+  InputRows input;
   int32_t groups, split;
   int32_t row_threads, scales_at;
   int32_t ring_offset;  // of the warps' rings in shared memory, behind x
   EpilogueArgs epilogue;
 };
 
-// Eight floats from `col` on of a row of `cols`, zeros behind its end.
-__device__ __forceinline__ void LoadEight(const float* row, int64_t col, int64_t cols, bool vectors, float (&v)[8]) {
-  if (vectors && col + 8 <= cols) {
+// Eight elements of token `token` from `col` on, zeros behind the row's end.
+__device__ __forceinline__ void LoadEight(const InputRows& rows, int64_t token, int64_t col, float (&v)[8]) {
+  const float* const row = static_cast<const float*>(rows.data) + token * rows.stride;
+  if (rows.vectors && col + 8 <= rows.cols) {
     const float4 low = *reinterpret_cast<const float4*>(row + col), high = *reinterpret_cast<const float4*>(row + col + 4);
     v[0] = low.x, v[1] = low.y, v[2] = low.z, v[3] = low.w, v[4] = high.x, v[5] = high.y, v[6] = high.z, v[7] = high.w;
     return;
   }
 #pragma unroll
-  for (int32_t i = 0; i < 8; ++i) v[i] = col + i < cols ? row[col + i] : 0.0f;
+  for (int32_t i = 0; i < 8; ++i) v[i] = col + i < rows.cols ? row[col + i] : 0.0f;
+}
+// Of bfloat16, as they are.
+__device__ __forceinline__ uint4 LoadEightBf16(const InputRows& rows, int64_t token, int64_t col) {
+  const uint16_t* const row = static_cast<const uint16_t*>(rows.data) + token * rows.stride;
+  if (rows.vectors && col + 8 <= rows.cols) return *reinterpret_cast<const uint4*>(row + col);
+  uint32_t v[8];
+#pragma unroll
+  for (int32_t i = 0; i < 8; ++i) v[i] = col + i < rows.cols ? row[col + i] : 0;
+  return make_uint4(v[0] | v[1] << 16, v[2] | v[3] << 16, v[4] | v[5] << 16, v[6] | v[7] << 16);
+}
+__device__ __forceinline__ void WidenEight(const uint4& halves, float (&v)[8]) {
+  const uint32_t pairs[4] = {halves.x, halves.y, halves.z, halves.w};
+#pragma unroll
+  for (int32_t i = 0; i < 4; ++i) {
+    v[2 * i] = __uint_as_float(pairs[i] << 16);
+    v[2 * i + 1] = __uint_as_float(pairs[i] & 0xFFFF0000u);
+  }
 }
 
 // 16 bytes of a token's row, as the products take them; of f16 times `power`.
@@ -44,16 +61,21 @@ __device__ __forceinline__ uint4 LoadX(const GemvArgs& args, int64_t token, int6
   if constexpr (Math::kScales == Scales::kBoth) {
     if (chunk * 16 >= args.x_bytes) return make_uint4(0, 0, 0, 0);
     return *reinterpret_cast<const uint4*>(args.x + token * args.x_stride + chunk * 16);
-  } else {
+  } else if constexpr (Math::kScales == Scales::kRows) {
     float v[8];
-    LoadEight(args.x_floats.data + token * args.x_floats.stride, chunk * 8, args.x_floats.cols, args.x_vectors, v);
-    if constexpr (Math::kScales == Scales::kRows) {
-#pragma unroll
-      for (int32_t i = 0; i < 8; ++i) v[i] = v[i] * power;
-      return make_uint4(PackF16(v[0], v[1]), PackF16(v[2], v[3]), PackF16(v[4], v[5]), PackF16(v[6], v[7]));
+    if (args.input.bf16) {
+      WidenEight(LoadEightBf16(args.input, token, chunk * 8), v);
     } else {
-      return make_uint4(PackBf16(v[0], v[1]), PackBf16(v[2], v[3]), PackBf16(v[4], v[5]), PackBf16(v[6], v[7]));
+      LoadEight(args.input, token, chunk * 8, v);
     }
+#pragma unroll
+    for (int32_t i = 0; i < 8; ++i) v[i] = v[i] * power;
+    return make_uint4(PackF16(v[0], v[1]), PackF16(v[2], v[3]), PackF16(v[4], v[5]), PackF16(v[6], v[7]));
+  } else {
+    if (args.input.bf16) return LoadEightBf16(args.input, token, chunk * 8);
+    float v[8];
+    LoadEight(args.input, token, chunk * 8, v);
+    return make_uint4(PackBf16(v[0], v[1]), PackBf16(v[2], v[3]), PackBf16(v[4], v[5]), PackBf16(v[6], v[7]));
   }
 }
 
@@ -64,13 +86,16 @@ __device__ __forceinline__ float FindPower(const GemvArgs& args, unsigned char* 
   uint32_t largest = 0;
   const Larger larger;
   if (token < args.epilogue.m) {
-    const float* const row = args.x_floats.data + token * args.x_floats.stride;
     const int64_t step = args.row_threads * 8;
-    for (int64_t first = mine * 8; first < args.x_floats.cols; first += kTogether * step) {
+    for (int64_t first = mine * 8; first < args.input.cols; first += kTogether * step) {
 #pragma unroll
       for (int32_t i = 0; i < kTogether; ++i) {
         float v[8];
-        LoadEight(row, first + i * step, args.x_floats.cols, args.x_vectors, v);
+        if (args.input.bf16) {
+          WidenEight(LoadEightBf16(args.input, token, first + i * step), v);
+        } else {
+          LoadEight(args.input, token, first + i * step, v);
+        }
 #pragma unroll
         for (int32_t c = 0; c < 8; ++c) largest = larger(largest, MagnitudeBits(v[c]));
       }
@@ -269,7 +294,7 @@ void LaunchWide(Device& device, const LaunchConfig& config, int32_t stages, cons
 
 }  // namespace
 
-bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_floats) {
+bool LaunchGemv(Device& device, const GemmProblem& problem, const InputRows* input) {
   const DeviceLimits& limits = device.limits();
   const GemvPlan plan = PlanGemv(problem.epilogue.m, problem.epilogue.n, problem.row_bytes, problem.products,
                                  {limits.multiprocessors, limits.shared_bytes});
@@ -280,10 +305,7 @@ bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_f
   args.x = problem.x;
   args.x_bytes = problem.x_bytes;
   args.x_stride = problem.x_stride;
-  if (x_floats != nullptr) {
-    args.x_floats = *x_floats;
-    args.x_vectors = reinterpret_cast<uintptr_t>(x_floats->data) % 16 == 0 && x_floats->stride % 4 == 0;
-  }
+  if (input != nullptr) args.input = *input;
   args.groups = plan.groups;
   args.split = plan.split;
   args.row_threads = plan.row_threads;

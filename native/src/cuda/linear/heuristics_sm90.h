@@ -82,7 +82,8 @@ struct Sm90Plan {
 
 struct Sm90Shape {
   int64_t m, n;
-  int64_t row_bytes;  // of the weight
+  int64_t row_bytes;         // of the weight
+  int32_t result_bytes = 4;  // of an element
 };
 
 inline int64_t Sm90DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -105,7 +106,7 @@ inline double Sm90Cycles(const Sm90Shape& shape, Sm90Tile tile, int32_t cluster,
   // Filling the pipeline, and turning the sums into y.
   const double around = 1500 + features * tokens / 8;
   const double bytes = static_cast<double>(shape.n + shape.m) * static_cast<double>(shape.row_bytes) +
-                       4.0 * static_cast<double>(shape.n) * static_cast<double>(shape.m);
+                       shape.result_bytes * static_cast<double>(shape.n) * static_cast<double>(shape.m);
   const double products = static_cast<double>(waves) * (lines * line + around), memory = bytes / (4.3e12 / 1.75e9);
   // The shorter one does not hide altogether.
   return std::max(products, memory) + 0.15 * std::min(products, memory);

@@ -6,11 +6,12 @@
 namespace lanes::cuda {
 namespace {
 
-bool Aligned(const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % 16 == 0; }
+bool Aligned(const void* pointer, uintptr_t bytes = 16) { return reinterpret_cast<uintptr_t>(pointer) % bytes == 0; }
 
 EpilogueArgs EpilogueOf(const LinearArgs& args) {
   EpilogueArgs e = {};
   e.y = args.y;
+  e.y_bf16 = args.y_bf16;
   e.y_stride = args.y_stride;
   e.residual = args.residual;
   e.residual_stride = args.residual_stride;
@@ -19,7 +20,7 @@ EpilogueArgs EpilogueOf(const LinearArgs& args) {
   e.n = args.weight.rows;
   e.activation = args.activation;
   const bool one = args.m == 1;
-  e.vectors = Aligned(args.y) && (args.y_stride % 4 == 0 || one) && Aligned(args.bias) && Aligned(args.residual) &&
+  e.vectors = Aligned(args.y) && Aligned(args.y_bf16, 8) && (args.y_stride % 4 == 0 || one) && Aligned(args.bias) && Aligned(args.residual) &&
               (args.residual == nullptr || args.residual_stride % 4 == 0 || one);
   return e;
 }
@@ -44,10 +45,17 @@ void Run(OpContext& context, const LinearArgs& args) {
     return;
   }
   GemmProblem problem = ProblemOf(args, args.bf16_dot ? Products::kBf16 : Products::kF16);
-  const FloatRows rows = {args.x, args.x_stride, args.weight.cols};
+  const InputRows rows = InputOf(args);
   if (LaunchGemv(device, problem, &rows)) return;
-  problem.x = args.bf16_dot ? RoundRows(device, args, problem.row_bytes)
-                            : RoundF16Rows(device, args, problem.row_bytes, &problem.epilogue.x_scale);
+  if (args.f16_dot) {
+    problem.x = RoundF16Rows(device, args, problem.row_bytes, &problem.epilogue.x_scale);
+  } else if (rows.bf16 && rows.vectors && rows.cols % 8 == 0) {
+    problem.x = reinterpret_cast<const unsigned char*>(args.x_bf16);
+    problem.x_bytes = rows.cols * 2;
+    problem.x_stride = args.m == 1 ? problem.x_bytes : args.x_stride * 2;
+  } else {
+    problem.x = RoundRows(device, args, problem.row_bytes);
+  }
   if (!LaunchSm90(device, problem)) LaunchGemm(device, problem);
 }
 

@@ -13,13 +13,15 @@
 
 #include "cuda/common/device.h"
 #include "cuda/linear/heuristics.h"
+#include "cuda/linear/rows.h"
 #include "ops/linear.h"
 
 namespace lanes::cuda {
 
 // From sums to y. All pointers are device memory.
 struct EpilogueArgs {
-  float* y;  // [m, n]
+  float* y;          // [m, n], or null
+  uint16_t* y_bf16;  // then the same of bfloat16
   int64_t y_stride;
   const float* residual;  // [m, n] or null; may be y
   int64_t residual_stride;
@@ -28,7 +30,7 @@ struct EpilogueArgs {
   const float* w_scale;  // [n], of int8
   int64_t m, n;
   int32_t activation;
-  bool vectors;  // four features of y, residual and bias lie at 16-byte aligned addresses
+  bool vectors;  // four features of y, residual and bias lie at addresses that are aligned to their size
 };
 
 // Rows for tensor cores. A row of the weight has `row_bytes`, a multiple of 128, zeros behind its last column; a row of x has
@@ -50,14 +52,9 @@ bool LaunchSm90(Device& device, const GemmProblem& problem);
 // gemm.cu: any problem.
 void LaunchGemm(Device& device, const GemmProblem& problem);
 
-// gemv.cu: few tokens, whose rows of x stay in shared memory. With `x_floats`, not for int8, the kernel rounds x itself and
-// `problem.x` is null. False: not taken.
-struct FloatRows {
-  const float* data;
-  int64_t stride;  // elements
-  int64_t cols;
-};
-bool LaunchGemv(Device& device, const GemmProblem& problem, const FloatRows* x_floats);
+// gemv.cu: few tokens, whose rows of x stay in shared memory. With `input`, not for int8, the kernel rounds x itself and `problem.x` is
+// null. False: not taken.
+bool LaunchGemv(Device& device, const GemmProblem& problem, const InputRows* input);
 
 // exact.cu: float32 sums as the CPU takes them, of f32, bf16 and f16 weights.
 void LaunchExact(Device& device, const LinearArgs& args, const EpilogueArgs& epilogue);

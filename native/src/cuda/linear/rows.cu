@@ -13,9 +13,7 @@ constexpr int32_t kThreads = 256;
 constexpr uint32_t kLargestBytes = kThreads / 32 * sizeof(uint32_t);  // of shared memory, for LargestOf
 
 struct RowsArgs {
-  const void* from;
-  int64_t stride, cols;  // elements
-  bool vectors;          // four elements lie at aligned addresses
+  InputRows from;
   unsigned char* to;
   int64_t row_bytes;
   Quantization quantization;
@@ -23,8 +21,24 @@ struct RowsArgs {
 };
 
 // Four elements of a row from `col` on, zeros behind its end.
-__device__ __forceinline__ float4 LoadFour(const float* row, int64_t col, int64_t cols, bool vectors) {
-  if (vectors && col + 4 <= cols) return *reinterpret_cast<const float4*>(row + col);
+__device__ __forceinline__ float4 LoadFour(const InputRows& rows, int64_t token, int64_t col) {
+  const int64_t cols = rows.cols;
+  if (rows.bf16) {
+    const uint16_t* const row = static_cast<const uint16_t*>(rows.data) + token * rows.stride;
+    uint32_t low, high;
+    if (rows.vectors && col + 4 <= cols) {
+      const uint2 v = *reinterpret_cast<const uint2*>(row + col);
+      low = v.x;
+      high = v.y;
+    } else {
+      low = (col < cols ? row[col] : 0u) | (col + 1 < cols ? row[col + 1] : 0u) << 16;
+      high = (col + 2 < cols ? row[col + 2] : 0u) | (col + 3 < cols ? row[col + 3] : 0u) << 16;
+    }
+    return make_float4(__uint_as_float(low << 16), __uint_as_float(low & 0xFFFF0000u), __uint_as_float(high << 16),
+                       __uint_as_float(high & 0xFFFF0000u));
+  }
+  const float* const row = static_cast<const float*>(rows.data) + token * rows.stride;
+  if (rows.vectors && col + 4 <= cols) return *reinterpret_cast<const float4*>(row + col);
   float4 v = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
   if (col < cols) v.x = row[col];
   if (col + 1 < cols) v.y = row[col + 1];
@@ -37,11 +51,10 @@ __global__ void __launch_bounds__(kThreads) RoundKernel(const RowsArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t token = blockIdx.x;
-  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint2* const to = reinterpret_cast<uint2*>(args.to + token * args.row_bytes);
 #pragma unroll 4
   for (int64_t four = threadIdx.x; four < args.row_bytes / 8; four += kThreads) {
-    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    const float4 v = LoadFour(args.from, token, four * 4);
     to[four] = make_uint2(PackBf16(v.x, v.y), PackBf16(v.z, v.w));
   }
 }
@@ -50,11 +63,10 @@ __global__ void __launch_bounds__(kThreads) CopyKernel(const RowsArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t token = blockIdx.x;
-  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   float4* const to = reinterpret_cast<float4*>(args.to + token * args.row_bytes);
 #pragma unroll 4
   for (int64_t four = threadIdx.x; four < args.row_bytes / 16; four += kThreads) {
-    to[four] = LoadFour(row, four * 4, args.cols, args.vectors);
+    to[four] = LoadFour(args.from, token, four * 4);
   }
 }
 
@@ -62,23 +74,23 @@ __global__ void __launch_bounds__(kThreads) CopyS8Kernel(const RowsArgs args) {
   DependencyWait();
   DependencyLaunch();
   const int64_t token = blockIdx.x;
-  const int8_t* const row = static_cast<const int8_t*>(args.from) + token * args.stride;
+  const int8_t* const row = static_cast<const int8_t*>(args.from.data) + token * args.from.stride;
   uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
   for (int64_t four = threadIdx.x; four < args.row_bytes / 4; four += kThreads) {
     int32_t q[4];
 #pragma unroll
-    for (int32_t i = 0; i < 4; ++i) q[i] = four * 4 + i < args.cols ? row[four * 4 + i] : 0;
+    for (int32_t i = 0; i < 4; ++i) q[i] = four * 4 + i < args.from.cols ? row[four * 4 + i] : 0;
     to[four] = PackS8(q[0], q[1], q[2], q[3]);
   }
 }
 
 // The largest of the row's MagnitudeBits, in every thread of the block.
-__device__ __forceinline__ uint32_t LargestOf(const RowsArgs& args, const float* row) {
+__device__ __forceinline__ uint32_t LargestOf(const RowsArgs& args, int64_t token) {
   uint32_t largest = 0;
   const Larger larger;
 #pragma unroll 4
-  for (int64_t col = threadIdx.x * 4; col < args.cols; col += kThreads * 4) {
-    const float4 v = LoadFour(row, col, args.cols, args.vectors);
+  for (int64_t col = threadIdx.x * 4; col < args.from.cols; col += kThreads * 4) {
+    const float4 v = LoadFour(args.from, token, col);
     largest = larger(largest, larger(larger(MagnitudeBits(v.x), MagnitudeBits(v.y)), larger(MagnitudeBits(v.z), MagnitudeBits(v.w))));
   }
   return ReduceBlock(largest, kThreads / 32, reinterpret_cast<uint32_t*>(SharedMemory()), larger);
@@ -88,13 +100,12 @@ __global__ void __launch_bounds__(kThreads) RoundF16Kernel(const RowsArgs args) 
   DependencyWait();
   DependencyLaunch();
   const int64_t token = blockIdx.x;
-  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint2* const to = reinterpret_cast<uint2*>(args.to + token * args.row_bytes);
-  const RowPower scale = RowPowerOf(LargestOf(args, row));
+  const RowPower scale = RowPowerOf(LargestOf(args, token));
   if (threadIdx.x == 0) args.scale[token] = scale.inverse;
 #pragma unroll 4
   for (int64_t four = threadIdx.x; four < args.row_bytes / 8; four += kThreads) {
-    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    const float4 v = LoadFour(args.from, token, four * 4);
     to[four] = make_uint2(PackF16(v.x * scale.power, v.y * scale.power), PackF16(v.z * scale.power, v.w * scale.power));
   }
 }
@@ -103,25 +114,21 @@ __global__ void __launch_bounds__(kThreads) QuantizeKernel(const RowsArgs args) 
   DependencyWait();
   DependencyLaunch();
   const int64_t token = blockIdx.x;
-  const float* const row = static_cast<const float*>(args.from) + token * args.stride;
   uint32_t* const to = reinterpret_cast<uint32_t*>(args.to + token * args.row_bytes);
   const int64_t fours = args.row_bytes / 4;
-  const uint32_t largest = LargestOf(args, row);
+  const uint32_t largest = LargestOf(args, token);
   const RowQuantizer quantize = QuantizerOf(args.quantization, largest);
   if (threadIdx.x == 0) args.scale[token] = quantize.scale;
 #pragma unroll 4
   for (int64_t four = threadIdx.x; four < fours; four += kThreads) {
-    const float4 v = LoadFour(row, four * 4, args.cols, args.vectors);
+    const float4 v = LoadFour(args.from, token, four * 4);
     to[four] = PackS8(quantize(v.x), quantize(v.y), quantize(v.z), quantize(v.w));
   }
 }
 
 RowsArgs RowsOfX(Device& device, const LinearArgs& args, int64_t row_bytes) {
   RowsArgs rows = {};
-  rows.from = args.x;
-  rows.stride = args.x_stride;
-  rows.cols = args.weight.cols;
-  rows.vectors = reinterpret_cast<uintptr_t>(args.x) % 16 == 0 && (args.x_stride % 4 == 0 || args.m == 1);
+  rows.from = InputOf(args);
   rows.to = device.Scratch<unsigned char>(args.m * row_bytes);
   rows.row_bytes = row_bytes;
   return rows;
@@ -135,6 +142,16 @@ LaunchConfig ConfigOf(const LinearArgs& args) {
 }
 
 }  // namespace
+
+InputRows InputOf(const LinearArgs& args) {
+  InputRows rows = {};
+  rows.bf16 = args.x_bf16 != nullptr;
+  rows.data = rows.bf16 ? static_cast<const void*>(args.x_bf16) : args.x;
+  rows.stride = args.x_stride;
+  rows.cols = args.weight.cols;
+  rows.vectors = reinterpret_cast<uintptr_t>(rows.data) % 16 == 0 && (args.x_stride % (rows.bf16 ? 8 : 4) == 0 || args.m == 1);
+  return rows;
+}
 
 const unsigned char* RoundRows(Device& device, const LinearArgs& args, int64_t row_bytes) {
   const RowsArgs rows = RowsOfX(device, args, row_bytes);
@@ -171,8 +188,8 @@ const float* CopyRows(Device& device, const LinearArgs& args, int64_t row_bytes)
 
 const unsigned char* CopyS8Rows(Device& device, const LinearArgs& args, int64_t row_bytes) {
   RowsArgs rows = RowsOfX(device, args, row_bytes);
-  rows.from = args.xq;
-  rows.stride = args.xq_stride;
+  rows.from.data = args.xq;
+  rows.from.stride = args.xq_stride;
   device.Launch(ConfigOf(args), CopyS8Kernel, rows);
   return rows.to;
 }
