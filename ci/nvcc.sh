@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
 # Runs nvcc and reads what ptxas says of each kernel. It fails where wgmma is serialised or a register hint is ignored (ptxas says so, and
 # goes on), and where a kernel spills registers. The report is kept beside the object, as <object>.ptxas.
-#   ci/nvcc.sh nvcc <arguments of nvcc>
+#   ci/nvcc.sh [--report] nvcc <arguments of nvcc>     --report: only says so
 set -uo pipefail
+strict=1
+if [ "$1" = --report ]; then
+  strict=0
+  shift
+fi
 object=
 arguments=("$@")
 for ((i = 0; i < ${#arguments[@]}; ++i)); do
@@ -22,6 +27,7 @@ grep -vE '^ptxas info|^ *[0-9]+ bytes stack frame|^$' "$report" >&2
 
 fail() {
   echo "nvcc.sh: $object: $1" >&2
+  [ $strict -eq 1 ] || return 0
   rm -f "$object"
   exit 1
 }

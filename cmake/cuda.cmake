@@ -38,9 +38,16 @@ endif()
 set(CMAKE_CUDA_FLAGS_RELWITHDEBINFO "-O3")
 set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+option(LANES_CUDA_STRICT "Warnings of nvcc, spilled registers and serialised wgmma fail the build; OFF: they are said" ON)
 set(CMAKE_CUDA_COMPILER_LAUNCHER bash ${PROJECT_SOURCE_DIR}/ci/nvcc.sh)
-set(LANES_NVCC_OPTIONS --fmad=false --compress-mode=size -Xptxas -v -Werror all-warnings
+if(NOT LANES_CUDA_STRICT)
+  list(APPEND CMAKE_CUDA_COMPILER_LAUNCHER --report)
+endif()
+set(LANES_NVCC_OPTIONS --fmad=false --compress-mode=size -Xptxas -v
   -Xcompiler=-Wall,-Wextra,-Wno-unused-function,-Wno-unused-parameter,-ffp-contract=off,-fno-math-errno)
+if(LANES_CUDA_STRICT)
+  list(APPEND LANES_NVCC_OPTIONS -Werror all-warnings)
+endif()
 
 # What kernels share with host code is C++; a file's name says what it is compiled for.
 file(GLOB LANES_CUDA_SOURCES CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/native/src/cuda/*/*.cc ${PROJECT_SOURCE_DIR}/native/src/cuda/*/*.cu)

@@ -1,69 +1,99 @@
-"""Times every CUDA kernel of Lanes beside PyTorch's libraries, in one process, and prints one table.
+"""Times every CUDA kernel of Lanes beside PyTorch's libraries, in the same process, and prints one table.
 
-    python bench.py --library liblanes.so --header lanes.h [--only REGEX] [--seconds 0.3] [--json FILE] [--small]
+    python bench.py --library liblanes.so --header lanes.h [--only REGEX] [--seconds 0.3] [--json FILE] [--deadline 600] [--small]
 
 Random data, warm, medians with lowest and highest of at least five rounds; inputs rotate so that together they exceed the L2 cache. Ours and
 the peer of a line run one right after the other. The last column is the share of the ceiling that was measured at the start of the run: a
 device-to-device copy for what is bound by memory, a bfloat16 (or int8) product of 8192^3 through the vendor's library for what multiplies.
---small: shapes for a functional check only, with no figures worth keeping.
+A line that fails or does not end is said and left behind (supervisor.py). --small: shapes for a functional check only, with no figures worth
+keeping.
 """
 
 import argparse
+import functools
 import json
 import re
+import sys
 
 import numpy as np
 
-import peers
 from device import Device, rate
+from supervisor import Supervisor, Teller, worker_command
 
 L2_BYTES = 128 << 20
 
 
+# What a worker exits with behind a line that failed: the device may have failed with it.
+FAILED = 3
+
+
+def line_of(measure):
+    """Of a method (name, ...) that times one line: leaves out what was not asked for or is done, and tells how it ended."""
+
+    @functools.wraps(measure)
+    def run(self, name, *args, **kwargs):
+        if re.search(self.args.only, name) is None:
+            return
+        self.count += 1
+        if self.count <= self.args.skip:
+            return
+        self.tell(begin=name)
+        try:
+            measure(self, name, *args, **kwargs)
+            self.d.free()
+        except Exception as e:  # Whatever it is, the next lines are to be measured.
+            self.tell(line=dict(name=name, error=first_line(e)))
+            sys.exit(FAILED)
+
+    return run
+
+
+def first_line(error):
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
+
+
 class Bench:
-    def __init__(self, device, args):
-        self.d, self.h, self.args = device, device.h, args
-        self.lines, self.ceilings = [], {}
+    def __init__(self, device, args, tell):
+        self.d, self.h, self.args, self.tell = device, device.h, args, tell
+        self.count, self.ceilings = 0, json.loads(args.ceilings)
+        # Rotating inputs are for the sake of figures.
+        self.most_copies = 2 if args.small else 16
+        if self.ceilings is None:
+            self.ceilings = self.measure_ceilings() if peers.AVAILABLE else {}
+        tell(ceilings=self.ceilings)
 
     # ---- What a line is ------------------------------------------------------------------------------------------
 
-    def wanted(self, name):
-        return re.search(self.args.only, name) is not None
-
     def line(self, name, unit, amount, calls, peer=None, ceiling=None, bar=None):
         """Times calls, then `peer() -> seconds of rounds`; rates are amount / 1e12 a second."""
-        try:
-            ours = rate(amount / 1e12, self.d.rounds(calls, self.args.seconds))
-            theirs = rate(amount / 1e12, peer()) if peer and peers.AVAILABLE else None
-        finally:
-            self.d.free()
+        ours = rate(amount / 1e12, self.d.rounds(calls, self.args.seconds))
+        theirs = problem = None
+        if peer and peers.AVAILABLE:
+            try:
+                theirs = rate(amount / 1e12, peer())
+            except Exception as e:  # A backend that does not take this shape, a compiler that is not there.
+                problem = first_line(e)
         top = self.ceilings.get(ceiling)
-        entry = dict(name=name, unit=unit, ours=ours[0], min=ours[1], max=ours[2], peer=theirs and theirs[0], ratio=theirs and ours[0] / theirs[0],
-                     percent=top and 100 * ours[0] / top, bar=bar)
-        self.lines.append(entry)
-        show = lambda value, form: "-" if value is None else form % value
-        print(f"{name:<44} {ours[0]:9.3f} {unit:<8} ({ours[1]:.3f} .. {ours[2]:.3f})  peer {show(entry['peer'], '%.3f'):>8}  "
-              f"ratio {show(entry['ratio'], '%.2f'):>5}  {show(entry['percent'], '%.0f%%'):>5} of ceiling  bar {show(bar, '%g')}", flush=True)
+        self.tell(line=dict(name=name, unit=unit, ours=ours[0], min=ours[1], max=ours[2], peer=theirs and theirs[0],
+                            ratio=theirs and ours[0] / theirs[0], percent=top and 100 * ours[0] / top, bar=bar, peer_error=problem))
+        if problem and "CUDA error" in problem:
+            sys.exit(FAILED)
 
     def measure_ceilings(self):
-        if not peers.AVAILABLE:
-            print("no CUDA device for PyTorch: no peers and no ceilings")
-            return
-        size = 8192
+        size, found = 8192, {}
         amount, times = peers.copy(4 << 30, self.args.seconds)
-        self.ceilings["bytes"] = rate(amount / 1e12, times)[0]
-        self.ceilings["bf16"] = rate(2 * size ** 3 / 1e12, peers.matmul(size, size, size, 2, self.args.seconds))[0]
-        self.ceilings["int8"] = rate(2 * size ** 3 / 1e12, peers.int8_matmul(size, size, size, 2, self.args.seconds))[0]
-        print("ceilings: copy %.2f TB/s, bf16 %.0f TFLOP/s, int8 %.0f TOP/s" % tuple(self.ceilings[c] for c in ("bytes", "bf16", "int8")), flush=True)
+        found["bytes"] = rate(amount / 1e12, times)[0]
+        found["bf16"] = rate(2 * size ** 3 / 1e12, peers.matmul(size, size, size, 2, self.args.seconds))[0]
+        found["int8"] = rate(2 * size ** 3 / 1e12, peers.int8_matmul(size, size, size, 2, self.args.seconds))[0]
+        return found
 
     # ---- Kernels -------------------------------------------------------------------------------------------------
 
+    @line_of
     def linear(self, name, m, n, k, dtype, compute, bar=None, multiplies=False):
-        if not self.wanted(name):
-            return
         d, h = self.d, self.h
         element = {h.LANES_F32: 4, h.LANES_BF16: 2, h.LANES_F16: 2, h.LANES_S8: 1}[dtype]
-        copies = max(1, min(16, L2_BYTES // (n * k * element) + 1))
+        copies = max(1, min(self.most_copies, L2_BYTES // (n * k * element) + 1))
         one = d.floats(n, k, scale=k ** -0.5)
         weights = [d.weight(one, dtype) for _ in range(copies)]
         y = d.empty(m, n)
@@ -72,7 +102,7 @@ class Bench:
             extra = dict(xq=d.tensor(q), xq_len=m * k, xq_stride=k, x_scale=d.tensor(np.full(m, 0.01, np.float32)), x_scale_len=m)
         else:
             extra = dict(x=d.tensor(d.floats(m, k)), x_len=m * k, x_stride=k)
-        repeat = 1 if multiplies else max(1, 32 // copies)
+        repeat = 1 if multiplies or self.args.small else max(1, 32 // copies)
         calls = d.calls(*[("LINEAR", h.params("lanes_linear_params", weight=w, m=m, y=y, y_len=m * n, y_stride=n, compute=compute, **extra))
                           for w in weights * repeat])
         if multiplies:
@@ -99,17 +129,16 @@ class Bench:
             shape = (128, 256) if small else (2048, 2048)
             self.linear(f"gemm.f32 exact {m}x{shape[0]}x{shape[1]}", m, *shape, h.LANES_F32, h.LANES_COMPUTE_EXACT, multiplies=m > 1)
 
+    @line_of
     def attention(self, name, dim, heads, kv_heads, lengths, keys, dtype, bar=None, peer=None):
         """Sequences with so many queries each, over `keys` keys each."""
-        if not self.wanted(name):
-            return
         d, h = self.d, self.h
         page = h.LANES_PAGE_TOKENS
         sequences, tokens = len(lengths), sum(lengths)
         pages = -(-keys // page)
         element = 1 if dtype == h.LANES_S8 else 2
         kv_bytes = sequences * keys * kv_heads * dim * 2 * element
-        layers = max(1, min(16, L2_BYTES // kv_bytes + 1))
+        layers = max(1, min(self.most_copies, L2_BYTES // kv_bytes + 1))
         pool = d.pool(pages=sequences * pages, layers=layers, kv_heads=kv_heads, head_dim=dim, dtype=dtype)
         k, v = d.tensor(d.floats(keys, kv_heads * dim)), d.tensor(d.floats(keys, kv_heads * dim))
         order = d.random.permutation(sequences * pages).astype(np.int32).reshape(sequences, pages)
@@ -125,7 +154,7 @@ class Bench:
         begin = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         kv_len = np.full(sequences, keys, np.int64)
         compute = h.LANES_COMPUTE_INT8 if dtype == h.LANES_S8 else h.LANES_COMPUTE_BF16
-        many = layers if max(lengths) > 1 else layers * max(1, 16 // layers)
+        many = layers if max(lengths) > 1 else layers * max(1, self.most_copies // layers)
         calls = d.calls(*[("ATTENTION", h.params(
             "lanes_attention_params", pool=pool, layer=i % layers, heads=heads, sequences=sequences, causal=1, scale=dim ** -0.5, tokens=tokens,
             q=q, q_len=tokens * width, q_stride=width, q_begin=begin.ctypes.data, q_begin_len=sequences + 1, kv_len=kv_len.ctypes.data,
@@ -153,13 +182,12 @@ class Bench:
                                (lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds)) if sequences == 1 else None)
                 self.attention(f"attention.decode s8 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_S8)
 
+    @line_of
     def norm(self, name, rows, cols, result, bar):
         """The result's dtype: LANES_F32, LANES_BF16, or LANES_S8 with a scale for each row."""
-        if not self.wanted(name):
-            return
         d, h = self.d, self.h
         size = rows * cols
-        copies = max(2, min(8, L2_BYTES // (12 * size) + 1))
+        copies = max(2, min(self.most_copies // 2, L2_BYTES // (12 * size) + 1))
         xs, rs = [d.tensor(d.floats(rows, cols)) for _ in range(copies)], [d.tensor(d.floats(rows, cols)) for _ in range(copies)]
         weight = d.tensor(d.floats(cols))
         element, field = {h.LANES_F32: (np.float32, "y"), h.LANES_BF16: (np.uint16, "y_bf16"), h.LANES_S8: (np.int8, "yq")}[result]
@@ -181,13 +209,12 @@ class Bench:
             self.norm(f"rmsnorm+residual+bf16 {rows}x{cols}", rows, cols, self.h.LANES_BF16, 3.4)
             self.norm(f"rmsnorm+residual+int8 {rows}x{cols}", rows, cols, self.h.LANES_S8, 2.7)
 
+    @line_of
     def kv_write(self, name, tokens, heads, kv_heads, dim):
         """Queries rotated in place, keys on their way into bfloat16 pages; the peer is ours in two ops, a rotation and a plain write."""
-        if not self.wanted(name):
-            return
         d, h = self.d, self.h
         width, half, pages = (heads + 2 * kv_heads) * dim, dim // 2, -(-tokens // h.LANES_PAGE_TOKENS)
-        layers = max(1, min(16, L2_BYTES // (tokens * width * 4) + 1))
+        layers = max(1, min(self.most_copies, L2_BYTES // (tokens * width * 4) + 1))
         pool = d.pool(pages=pages, layers=layers, kv_heads=kv_heads, head_dim=dim, dtype=h.LANES_BF16)
         slots = np.arange(tokens, dtype=np.int64)
         angles = d.random.random((tokens, half), dtype=np.float32) * 6
@@ -221,19 +248,25 @@ def main():
     arguments.add_argument("--seconds", type=float, default=0.3)
     arguments.add_argument("--seed", type=int, default=1)
     arguments.add_argument("--json")
+    arguments.add_argument("--deadline", type=float, default=600, help="seconds for all")
     arguments.add_argument("--small", action="store_true")
+    for internal, kind in (("--worker", int), ("--skip", int), ("--ceilings", str)):
+        arguments.add_argument(internal, type=kind, help=argparse.SUPPRESS)
     args = arguments.parse_args()
-    device = Device(args.library, args.header, args.seed)
-    print(f"{device.name}, kernels {device.kernels}, seed {args.seed}")
-    bench = Bench(device, args)
-    bench.measure_ceilings()
+    if args.worker is None:
+        sys.exit(0 if Supervisor(worker_command(), args.deadline).run().finish(args.json) else 1)
+
+    global peers
+    import peers  # It takes seconds to load PyTorch.
+    if args.small:
+        args.seconds = 0
+    device = Device(args.library, args.header, args.seed, warm=2 if args.small else 4, fewest=1 if args.small else 5)
+    tell = Teller(args.worker)
+    tell(device=device.name, kernels=device.kernels, seed=args.seed)
+    bench = Bench(device, args, tell)
     for group in (bench.products, bench.attentions, bench.norms, bench.kv_writes):
         group()
-    if args.json:
-        with open(args.json, "w", encoding="utf-8") as out:
-            json.dump(dict(device=device.name, kernels=device.kernels, ceilings=bench.ceilings, lines=bench.lines), out, indent=1)
-    if not bench.lines:
-        raise SystemExit(f"--only {args.only}: no such kernel")
+    tell(done=True)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from lanes_h import Header
 class Device:
     """A CUDA runtime of liblanes with the memory that a benchmark takes from it."""
 
-    def __init__(self, library, header, seed):
-        self.h = Header(library, header)
+    def __init__(self, library, header, seed, warm=4, fewest=5):
+        """`warm`, `fewest`: rounds that are not timed, and the least number of those that are."""
+        self.h, self.warm, self.fewest = Header(library, header), warm, fewest
         self.random = np.random.default_rng(seed)
         self.noise = self.random.standard_normal(1 << 22, dtype=np.float32)
         handle = ctypes.c_void_p()
@@ -86,11 +87,11 @@ class Device:
 
     def rounds(self, calls, seconds):
         """Seconds of one call, for each of several rounds; warm, as a graph that is replayed."""
-        for _ in range(4):
+        for _ in range(self.warm):
             self.run(calls)
         self.wait()
         times, end = [], time.perf_counter() + seconds
-        while len(times) < 5 or time.perf_counter() < end:
+        while len(times) < self.fewest or time.perf_counter() < end:
             start = time.perf_counter()
             self.run(calls)
             self.wait()

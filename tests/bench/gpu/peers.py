@@ -64,13 +64,11 @@ def attention(backend, heads, kv_heads, queries, keys, dim, copies, seconds):
     from torch.nn.attention import SDPBackend, sdpa_kernel
     which = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}[backend]
     q = randn(1, heads, queries, dim)
-    kvs = [(randn(1, heads, keys, dim), randn(1, heads, keys, dim)) if heads == kv_heads or backend == "flash" and queries == 1
-           else (randn(1, kv_heads, keys, dim), randn(1, kv_heads, keys, dim)) for _ in range(copies)]
-    grouped = kvs[0][0].shape[1] != heads
+    kvs = [(randn(1, kv_heads, keys, dim), randn(1, kv_heads, keys, dim)) for _ in range(copies)]
 
     def work(i):
         with sdpa_kernel(which):
-            F.scaled_dot_product_attention(q, *kvs[i], is_causal=queries > 1, enable_gqa=grouped)
+            F.scaled_dot_product_attention(q, *kvs[i], is_causal=queries > 1, enable_gqa=heads != kv_heads)
 
     return rounds(work, copies, seconds)
 

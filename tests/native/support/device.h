@@ -29,7 +29,8 @@ void PageUnlock(void* memory);
 // From here on what `new` gives is page-locked; called when main begins. Nothing on the CPU.
 void PageLockHeap();
 
-// Whether a case of so many multiplications is too large for an emulated GPU; then says on stdout that it is skipped.
+// Whether a case of so many multiplications is too large for an emulated GPU, or for LANES_TEST_SIZE_LIMIT of them, where a checker makes
+// all of it slow; then says on stdout that it is skipped.
 bool TooLarge(double multiplications, const std::string& what);
 
 // A weight's contents in host memory.
