@@ -52,10 +52,15 @@ void AppendScaleAdd(lanes::cuda::Device& device, float* y, const float* x, float
   LaunchConfig config;
   config.grid = dim3(static_cast<unsigned>((count + kThreads - 1) / kThreads));
   config.block = dim3(kThreads);
-  // What is behind the last field differs from call to call, as on a stack.
+  // What is behind the last field differs from call to call, as on a stack; where the compiler cannot clear it, it does not.
   static unsigned char calls = 0;
+#ifdef __has_builtin
+#if __has_builtin(__builtin_clear_padding)
+  ++calls;
+#endif
+#endif
   alignas(ScaleAddArgs) unsigned char memory[sizeof(ScaleAddArgs)];
-  memset(memory, ++calls, sizeof memory);
+  memset(memory, calls, sizeof memory);
   auto* const args = new (memory) ScaleAddArgs;
   args->y = y;
   args->x = x;

@@ -463,7 +463,7 @@ TEST_F(AttentionSm90, WhatIsNotFiniteStaysInItsRows) {
 
 TEST_F(AttentionSm90, RefusesWhatItCannotDo) {
   ImmediateDevice device(2);
-  KvLayout layout = {nullptr, 2 * LANES_PAGE_TOKENS * 64 * 2, 3, 2, 64, 64, 2};
+  KvLayout layout = {nullptr, 2 * LANES_PAGE_TOKENS * 64 * 2, 3, 2, 64, 64, 2, LANES_BF16};
   EXPECT_EQ(Sm90Rows(device.limits(), layout), 192);
   DeviceLimits other = device.limits();
   other.hopper_bits = false;
