@@ -63,7 +63,7 @@ class Problem {
       table_stride_ = std::max(table_stride_, (s.kv + LANES_PAGE_TOKENS - 1) / LANES_PAGE_TOKENS);
     }
     pages_ += 2;
-    layout_ = {nullptr, 2 * LANES_PAGE_TOKENS * c.dim * 2, static_cast<int32_t>(pages_), c.kv_heads, c.dim, c.dim, 2};
+    layout_ = {nullptr, 2 * LANES_PAGE_TOKENS * c.dim * 2, static_cast<int32_t>(pages_), c.kv_heads, c.dim, c.dim, 2, LANES_BF16};
     q_.resize(static_cast<size_t>(tokens_ * QStride()));
     for (float& x : q_) x = Number() * 3;
     pool_.assign(static_cast<size_t>(kLayers * pages_ * c.kv_heads * 2 * LANES_PAGE_TOKENS * c.dim), kNan);
