@@ -46,6 +46,8 @@ class Int8ArgumentsTest {
       b.linear(linear(null, q, 0, int8, Compute.INT8, y));
       missing(() -> b.linear(linear(null, null, 0, int8, Compute.INT8, y)), "linear: x");
       illegal(() -> b.linear(linear(x, q, 0, int8, Compute.INT8, y)), "both x and quantized");
+      illegal(() -> b.linear(linear(b.tensor(MemoryTag.OTHER, 3, 8, DType.BF16), null, 0, int8, Compute.INT8, y)), "x is of BF16",
+          "expected F32");
       illegal(() -> b.linear(linear(x, null, 0, int8, Compute.EXACT, y)), "EXACT", "S8", "INT8");
       illegal(() -> b.linear(linear(x, null, 0, int8, Compute.BF16, y)), "BF16", "S8", "INT8");
       illegal(() -> b.linear(linear(x, null, 0, float32, Compute.INT8, y)), "INT8", "F32", "EXACT");

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.List;
 import java.util.Locale;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -56,22 +57,35 @@ class LinearTest {
       residual = inputs.floats(m * n);
     }
 
+    /** The same with x rounded to bfloat16. */
+    Problem ofBf16Values() {
+      for (int i = 0; i < x.length; i++) {
+        x[i] = FloatFormats.round(x[i], DType.BF16);
+      }
+      return this;
+    }
+
     float[] run(Backend backend, Compute compute) {
+      return run(backend, compute, DType.F32, DType.F32);
+    }
+
+    /** With x and y of these types; a residual is in place where y is float32. */
+    float[] run(Backend backend, Compute compute, DType xType, DType yType) {
       int offset = c.number("offset");
-      try (Tensor xs = backend.tensor(MemoryTag.SCRATCH, m, offset + k + c.number("x_pad"));
-          Tensor ys = backend.tensor(MemoryTag.SCRATCH, m, offset + n + c.number("y_pad"));
+      try (Tensor xs = backend.tensor(MemoryTag.SCRATCH, m, offset + k + c.number("x_pad"), xType);
+          Tensor ys = backend.tensor(MemoryTag.SCRATCH, m, offset + n + c.number("y_pad"), yType);
           Tensor biases = TestBackends.tensor(backend, 1, n, bias);
           Tensor residuals = TestBackends.tensor(backend, m, n, residual);
           PackedWeight w = TestBackends.weight(backend, n, k, dtype, weight)) {
         Tensor in = xs.columns(offset, k);
         Tensor out = ys.columns(offset, n);
         in.copyFrom(x, 0);
-        boolean inPlace = epilogue.contains("i");
+        boolean inPlace = epilogue.contains("i") && yType == DType.F32;
         if (inPlace) {
           out.copyFrom(residual, 0);
         }
         backend.linear(new Op.Linear(in, w, epilogue.contains("b") ? biases : null,
-            inPlace ? out : epilogue.contains("r") ? residuals : null,
+            inPlace ? out : epilogue.contains("r") || epilogue.contains("i") ? residuals : null,
             Activation.valueOf(c.text("activation").toUpperCase(Locale.ROOT)), compute, out));
         return out.toArray();
       }
@@ -90,6 +104,37 @@ class LinearTest {
         }
       }
       return result;
+    }
+  }
+
+  /** Rows of bfloat16 give the bits of float32 rows with their values; results of bfloat16 are those of float32, rounded once. */
+  @Test
+  void bfloat16RowsChangeNoOtherBit() {
+    try (OpComparison comparison = new OpComparison()) {
+      for (Cases.Case c : Cases.read("linear")) {
+        Problem large = new Problem(c, DType.F32);
+        if ((long) large.m * large.n * large.k > 200_000) {
+          continue;
+        }
+        for (DType dtype : c.dtypes()) {
+          Problem problem = new Problem(c, dtype);
+          List<Compute> computes = dtype == DType.BF16 ? List.of(Compute.EXACT, Compute.BF16)
+              : dtype == DType.F16 ? List.of(Compute.EXACT, Compute.F16) : List.of(Compute.EXACT);
+          for (Compute compute : computes) {
+            for (Backend backend : comparison.all()) {
+              String what = TestInputs.context(c + " " + dtype + " " + compute + " on " + backend.info().isa());
+              Problem rounded = problem.ofBf16Values();
+              float[] expected = rounded.run(backend, compute);
+              assertThat(rounded.run(backend, compute, DType.BF16, DType.F32)).as(what).isEqualTo(expected);
+              for (int i = 0; i < expected.length; i++) {
+                expected[i] = FloatFormats.round(expected[i], DType.BF16);
+              }
+              assertThat(rounded.run(backend, compute, DType.F32, DType.BF16)).as(what).isEqualTo(expected);
+              assertThat(rounded.run(backend, compute, DType.BF16, DType.BF16)).as(what).isEqualTo(expected);
+            }
+          }
+        }
+      }
     }
   }
 

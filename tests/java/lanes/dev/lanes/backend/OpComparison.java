@@ -30,6 +30,13 @@ final class OpComparison implements AutoCloseable {
     return reference;
   }
 
+  /** The reference, then the native ones. */
+  List<Backend> all() {
+    List<Backend> all = new ArrayList<>(natives);
+    all.add(0, reference);
+    return all;
+  }
+
   /** That all give the same. */
   <T> void same(Object what, Run<T> run) {
     T expected = run.on(reference);

@@ -123,7 +123,7 @@ class TensorTest {
   }
 
   /** Arguments that may be bfloat16, as {@code op.argument}; every other tensor of every op must be float32. */
-  private static final Set<String> MAY_BE_BF16 = Set.of("norm.y", "gate.y", "attention.out");
+  private static final Set<String> MAY_BE_BF16 = Set.of("linear.x", "linear.y", "norm.y", "gate.y", "attention.out");
 
   @ParameterizedTest
   @MethodSource("all")

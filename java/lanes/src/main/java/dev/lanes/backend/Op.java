@@ -12,17 +12,17 @@ public sealed interface Op {
   /**
    * {@code y = residual + activation(x weight^T + bias)}.
    *
-   * @param x [m, k], or null when {@code quantized} is given
+   * @param x [m, k], float32 or, unless the weight is S8, bfloat16; or null when {@code quantized} is given
    * @param quantized [m, k], rows that are int8 already, for a weight of {@link DType#S8}; or null
    * @param inputScale what {@code x} is quantized with for a weight of S8; 0 for each row's own scale, and with anything else
    * @param weight [n, k]
    * @param bias [1, n] or null
    * @param residual [m, n] or null; may be y
-   * @param y [m, n]
+   * @param y [m, n], float32 or bfloat16
    */
   record Linear(Tensor x, QuantizedTensor quantized, float inputScale, PackedWeight weight, Tensor bias, Tensor residual,
       Activation activation, Compute compute, Tensor y) implements Op {
-    /** Of float32 rows, quantized each with its own scale where the weight is S8. */
+    /** Of rows of floats, quantized each with its own scale where the weight is S8. */
     public Linear(Tensor x, PackedWeight weight, Tensor bias, Tensor residual, Activation activation, Compute compute, Tensor y) {
       this(x, null, 0, weight, bias, residual, activation, compute, y);
     }

@@ -144,7 +144,7 @@ public final class OpChecks {
     int rows;
     if (op.quantized() == null) {
       rows = Objects.requireNonNull(op.x(), "linear: x").rows();
-      shaped("linear", "x", op.x(), rows, weight.columns());
+      shapedOfAny("linear", "x", weight.dtype() == DType.S8 ? floats("linear", "x", op.x()) : op.x(), rows, weight.columns());
     } else {
       rows = op.quantized().rows();
       shaped("linear", "quantized", op.quantized(), rows, weight.columns());
@@ -152,7 +152,7 @@ public final class OpChecks {
         throw invalid("linear: both x and quantized: expected one of them");
       }
     }
-    shaped("linear", "y", op.y(), rows, weight.rows());
+    shapedOfAny("linear", "y", op.y(), rows, weight.rows());
     if (op.bias() != null) {
       shaped("linear", "bias", op.bias(), 1, weight.rows());
     }

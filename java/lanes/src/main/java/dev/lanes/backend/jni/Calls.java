@@ -244,10 +244,10 @@ final class Calls {
     final Struct<LinearParams> struct;
     final int weight;
     final int m;
-    final Struct<LinearParams>.Matrix x;
+    final Struct<LinearParams>.Floats x;
     final Struct<LinearParams>.Array bias;
     final Struct<LinearParams>.Matrix residual;
-    final Struct<LinearParams>.Matrix y;
+    final Struct<LinearParams>.Floats y;
     final int activation;
     final int compute;
     final Struct<LinearParams>.Quantized quantized;
@@ -257,10 +257,10 @@ final class Calls {
       struct = arena.struct(LinearParams.class, LinearParams::new);
       weight = struct.offset("weight");
       m = struct.offset("m");
-      x = struct.matrix("x");
+      x = struct.floats("x");
       bias = struct.array("bias");
       residual = struct.matrix("residual");
-      y = struct.matrix("y");
+      y = struct.floats("y");
       activation = struct.offset("activation");
       compute = struct.offset("compute");
       quantized = struct.quantized("xq", "x_scale");

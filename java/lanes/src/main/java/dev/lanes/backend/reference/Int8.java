@@ -30,7 +30,7 @@ final class Int8 {
     byte[][] in = new byte[m][k];
     float[] inScales = new float[m];
     input(op, in, inScales);
-    float[] out = y.data();
+    float[] out = new float[m * y.columns()];
     parallel.run(weight.rows(), (long) m * k * weight.rows(), (begin, end) -> {
       for (int n = begin; n < end; n++) {
         byte[] row = (byte[]) rows[n];
@@ -40,10 +40,11 @@ final class Int8 {
             value += bias.data()[bias.row(0) + n];
           }
           value = (float) Activations.apply(op.activation(), value);
-          out[y.row(i) + n] = residual == null ? value : value + residual.data()[residual.row(i) + n];
+          out[i * y.columns() + n] = residual == null ? value : value + residual.data()[residual.row(i) + n];
         }
       }
     });
+    y.storeAll(out);
   }
 
   private static void input(Op.Linear op, byte[][] in, float[] scales) {

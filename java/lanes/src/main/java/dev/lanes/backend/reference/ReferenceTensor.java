@@ -91,6 +91,22 @@ final class ReferenceTensor implements Tensor {
     }
   }
 
+  /** All elements, widened, row by row without gaps; to be called under the backend's lock. */
+  float[] loadAll() {
+    float[] all = new float[rows * columns];
+    for (int r = 0; r < rows; r++) {
+      load(r, all, r * columns);
+    }
+    return all;
+  }
+
+  /** Fills all rows from an array without gaps, rounded for bfloat16; to be called under the backend's lock. */
+  void storeAll(float[] all) {
+    for (int r = 0; r < rows; r++) {
+      store(r, all, r * columns);
+    }
+  }
+
   @Override
   public int rows() {
     return rows;

@@ -31,20 +31,21 @@ final class Rows {
     ReferenceTensor residual = (ReferenceTensor) op.residual();
     ReferenceTensor bias = (ReferenceTensor) op.bias();
     Object[] rows = weight.data();
-    float[] in = x.data();
-    float[] out = y.data();
     int k = weight.columns();
+    float[] in = x.loadAll();
+    float[] out = new float[y.rows() * y.columns()];
     parallel.run(weight.rows(), (long) x.rows() * k * weight.rows(), (begin, end) -> {
       float[] scratch = new float[k];
       for (int n = begin; n < end; n++) {
         float[] row = weight.row(rows, n, scratch);
         float addend = bias == null ? 0 : bias.data()[bias.row(0) + n];
         for (int m = 0; m < x.rows(); m++) {
-          double value = Activations.apply(op.activation(), dot(in, x.row(m), row) + addend);
-          out[y.row(m) + n] = (float) (residual == null ? value : value + residual.data()[residual.row(m) + n]);
+          double value = Activations.apply(op.activation(), dot(in, m * k, row) + addend);
+          out[m * y.columns() + n] = (float) (residual == null ? value : value + residual.data()[residual.row(m) + n]);
         }
       }
     });
+    y.storeAll(out);
   }
 
   private static double dot(float[] x, int at, float[] weights) {
