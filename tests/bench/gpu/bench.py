@@ -52,6 +52,12 @@ def first_line(error):
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:200]
 
 
+def to_bf16(floats):
+    """Finite float32 numbers as bfloat16, half to even."""
+    bits = floats.view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
 class Bench:
     def __init__(self, device, args, tell):
         self.d, self.h, self.args, self.tell = device, device.h, args, tell
@@ -90,39 +96,48 @@ class Bench:
     # ---- Kernels -------------------------------------------------------------------------------------------------
 
     @line_of
-    def linear(self, name, m, n, k, dtype, compute, bar=None, multiplies=False):
+    def linear(self, name, m, n, k, dtype, compute, bar=None, multiplies=False, bf16_rows=False):
+        """x and y are float32, or bfloat16 with `bf16_rows`."""
         d, h = self.d, self.h
         element = {h.LANES_F32: 4, h.LANES_BF16: 2, h.LANES_F16: 2, h.LANES_S8: 1}[dtype]
         copies = max(1, min(self.most_copies, L2_BYTES // (n * k * element) + 1))
         one = d.floats(n, k, scale=k ** -0.5)
         weights = [d.weight(one, dtype) for _ in range(copies)]
-        y = d.empty(m, n)
+        out = dict(y_bf16=d.empty(m, n, dtype=np.uint16), y_bf16_len=m * n, y_bf16_stride=n) if bf16_rows else dict(
+            y=d.empty(m, n), y_len=m * n, y_stride=n)
         if dtype == h.LANES_S8:
             q = d.random.integers(-127, 128, (m, k), dtype=np.int8)
             extra = dict(xq=d.tensor(q), xq_len=m * k, xq_stride=k, x_scale=d.tensor(np.full(m, 0.01, np.float32)), x_scale_len=m)
+        elif bf16_rows:
+            extra = dict(x_bf16=d.tensor(to_bf16(d.floats(m, k))), x_bf16_len=m * k, x_bf16_stride=k)
         else:
             extra = dict(x=d.tensor(d.floats(m, k)), x_len=m * k, x_stride=k)
         repeat = 1 if multiplies or self.args.small else max(1, 32 // copies)
-        calls = d.calls(*[("LINEAR", h.params("lanes_linear_params", weight=w, m=m, y=y, y_len=m * n, y_stride=n, compute=compute, **extra))
+        calls = d.calls(*[("LINEAR", h.params("lanes_linear_params", weight=w, m=m, compute=compute, **out, **extra))
                           for w in weights * repeat])
         if multiplies:
             amount, unit, ceiling = 2 * m * n * k, ("TOP/s" if dtype == h.LANES_S8 else "TFLOP/s"), ("int8" if dtype == h.LANES_S8 else "bf16")
         else:
             amount, unit, ceiling = n * k * element, "TB/s", "bytes"
-        peer = {h.LANES_BF16: peers.matmul, h.LANES_S8: peers.int8_matmul if m > 16 else None}.get(dtype) if peers.AVAILABLE else None
+        peer = {h.LANES_BF16: peers.matmul, h.LANES_F16: peers.half_matmul, h.LANES_S8: peers.int8_matmul if m > 16 else None}.get(dtype) if peers.AVAILABLE else None
         self.line(name, unit, amount, calls, peer and (lambda: peer(m, n, k, copies, self.args.seconds)), ceiling, bar)
 
     def products(self):
         h, small = self.h, self.args.small
-        bf16, int8 = (h.LANES_BF16, h.LANES_COMPUTE_BF16), (h.LANES_S8, h.LANES_COMPUTE_INT8)
+        bf16, f16, int8 = (h.LANES_BF16, h.LANES_COMPUTE_BF16), (h.LANES_F16, h.LANES_COMPUTE_F16), (h.LANES_S8, h.LANES_COMPUTE_INT8)
         top = self.ceilings.get("bf16")
         for m, n, k in [(96, 128, 128)] if small else [(8192, 8192, 8192), (4096, 4096, 4096), (2048, 16384, 2048), (512, 2048, 2048), (128, 8192, 2048)]:
             self.linear(f"gemm.bf16 {m}x{n}x{k}", m, n, k, *bf16, bar=top and 0.95 * top if m == 8192 else None, multiplies=True)
+            self.linear(f"gemm.bf16 rows of bf16 {m}x{n}x{k}", m, n, k, *bf16, bar=top and 0.95 * top if m == 8192 else None,
+                        multiplies=True, bf16_rows=True)
+            self.linear(f"gemm.f16 {m}x{n}x{k}", m, n, k, *f16, multiplies=True)
         for m, n, k in [(96, 128, 128)] if small else [(8192, 8192, 8192), (4096, 4096, 4096), (1024, 8192, 8192), (128, 8192, 8192)]:
             self.linear(f"gemm.s8 {m}x{n}x{k}", m, n, k, *int8, bar=1100 if m >= 1024 else None, multiplies=True)
         for m in (1, 4, 8, 16, 32):
             for n, k in [(128, 256)] if small else [(2048, 2048), (3072, 2048), (2048, 8192), (16384, 2048), (128256, 2048)]:
                 self.linear(f"gemv.bf16 m={m} {n}x{k}", m, n, k, *bf16, bar=3.4 if m <= 16 else None)
+                self.linear(f"gemv.bf16 rows of bf16 m={m} {n}x{k}", m, n, k, *bf16, bar=3.4 if m <= 16 else None, bf16_rows=True)
+                self.linear(f"gemv.f16 m={m} {n}x{k}", m, n, k, *f16, bar=3.4 if m <= 16 else None)
                 if m in (1, 16):
                     self.linear(f"gemv.s8 m={m} {n}x{k}", m, n, k, *int8, bar=3.4)
         for m in (1, 512):

@@ -44,12 +44,17 @@ def copy(nbytes, seconds):
     return 2 * nbytes, rounds(lambda i: y.copy_(x), 4, seconds)
 
 
-def matmul(m, n, k, copies, seconds):
-    """bfloat16 x [m, k] by weight [n, k] through cuBLAS."""
-    xs = [randn(m, k) for _ in range(copies)]
-    ws = [randn(n, k) for _ in range(copies)]
-    y = randn(m, n)
+def matmul(m, n, k, copies, seconds, dtype=None):
+    """bfloat16 x [m, k] by weight [n, k] through cuBLAS, with bfloat16 results."""
+    xs = [randn(m, k, dtype=dtype) for _ in range(copies)]
+    ws = [randn(n, k, dtype=dtype) for _ in range(copies)]
+    y = randn(m, n, dtype=dtype)
     return rounds(lambda i: torch.matmul(xs[i], ws[i].t(), out=y), copies, seconds)
+
+
+def half_matmul(m, n, k, copies, seconds):
+    """The same of float16; larger sums than 65,504 overflow there."""
+    return matmul(m, n, k, copies, seconds, torch.float16)
 
 
 def int8_matmul(m, n, k, copies, seconds):
