@@ -30,7 +30,7 @@ class KvRotationTest {
   void givesWhatRopeAndThenAWriteGive(BackendOptions options) {
     try (Backend b = Backends.open(options)) {
       for (RopePairing pairing : RopePairing.values()) {
-        for (DType dtype : List.of(DType.F32, DType.BF16, DType.S8)) {
+        for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16, DType.S8)) {
           for (int[] shape : new int[][] {{4, 2, 16, 8, 5}, {3, 3, 7, 2, 70}, {8, 2, 64, 32, 1}, {2, 1, 64, 16, 20}}) {
             Problem p = new Problem(pairing, shape[0], shape[1], shape[2], shape[3], shape[4], dtype);
             float[] apart = run(b, p, false);
