@@ -147,10 +147,11 @@ TEST_F(CudaLayouts, WeightsAreRows) {
 }
 
 TEST_F(CudaLayouts, PagesAreRows) {
-  for (int round = 0; round < 90; ++round) {
-    emulation::SetSchedule(round % 2 == 0 ? Schedule::kForward : Schedule::kRandom, round);
+  constexpr int32_t kDtypes[] = {LANES_F32, LANES_BF16, LANES_F16, LANES_S8};
+  for (int round = 0; round < 120; ++round) {
+    emulation::SetSchedule(round / 4 % 2 == 0 ? Schedule::kForward : Schedule::kRandom, round);
     Random random(1000 + round);
-    const int32_t dtype = round % 3 == 0 ? LANES_F32 : round % 3 == 1 ? LANES_BF16 : LANES_S8;
+    const int32_t dtype = kDtypes[round % 4];
     const int64_t bytes = BytesOf(dtype), dim = random.Chance(2) ? 4 * random.Integer(1, 40) : random.Integer(1, LANES_MAX_HEAD_DIM);
     const int32_t heads = static_cast<int32_t>(random.Integer(1, 4)), pages = 4, layers = 2;
     const int64_t row = (dim + 15) / 16 * 16, values = LANES_PAGE_TOKENS * row * bytes, scales = dtype == LANES_S8 ? 8 * LANES_PAGE_TOKENS : 0;
@@ -158,7 +159,7 @@ TEST_F(CudaLayouts, PagesAreRows) {
     ImmediateDevice device(132);
     std::vector<unsigned char> expected(static_cast<size_t>(block_bytes * pages * layers * heads), kUntouched);
     const KvLayout pool = {device.Put(expected), block_bytes, pages, heads, static_cast<int32_t>(dim), static_cast<int32_t>(row),
-                           static_cast<int32_t>(bytes)};
+                           static_cast<int32_t>(bytes), dtype};
     const int64_t tokens = random.Integer(1, 20), width = heads * dim, stride = width + random.Integer(0, 4);
     std::vector<float> k = random.Floats(tokens * stride), v = random.Floats(tokens * stride);
     // As integers NaN and infinity have their own rule; as bfloat16 the bits of a NaN are the conversion's.
