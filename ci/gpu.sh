@@ -157,7 +157,7 @@ part_sanitize() { # <seconds>
 }
 
 part_kernels() { # <seconds>
-  local options=(--deadline "$1")
+  local options=(--deadline "$1" --seconds 0.2)
   python3 -c 'import numpy' 2> /dev/null || { detail="no Python with numpy"; return 3; }
   [ "$emulated" = 0 ] || options+=(--small)
   timeout -k 5 $(($1 + 15)) python3 tests/bench/gpu/bench.py --library "$library" --header native/include/lanes/lanes.h --only "$kernels" \
