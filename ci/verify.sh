@@ -15,6 +15,11 @@ mvn -B -ntp verify
 step "Packaged jars"
 bash ci/check-jars.sh
 
+if [ -f build/native/emulated/liblanes.so ]; then
+  step "GPU benchmark: its calls, on the emulated GPU"
+  LANES_GPU_EMULATED=1 LANES_GPU_BUILD=build/native bash ci/gpu.sh --only kernels
+fi
+
 step "The command a newcomer runs"
 bash ci/smoke.sh
 

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -52,6 +53,7 @@ char* NewRegion() {
   inside = true;
   const cudaError_t status = cudaHostAlloc(&memory, kRegion, cudaHostAllocPortable);
   inside = false;
+  if (status != cudaSuccess) fprintf(stderr, "no page-locked memory for the test: %s\n", cudaGetErrorString(status));
   return status == cudaSuccess ? static_cast<char*>(memory) : nullptr;
 }
 
