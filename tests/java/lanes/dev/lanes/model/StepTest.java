@@ -29,6 +29,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** What a step takes and gives, and what it costs in memory. */
@@ -152,18 +153,20 @@ class StepTest {
     }
   }
 
-  @Test
-  void footprintIsWhatLoadingAndSteppingTake() {
+  @ParameterizedTest
+  @EnumSource(value = Compute.class, names = {"EXACT", "BF16"})
+  void footprintIsWhatLoadingAndSteppingTake(Compute compute) {
+    ModelOptions how = ModelOptions.defaults().withCompute(compute);
     for (String name : List.of("random/qwen2", "random/mixtral", "random/gpt2", "random/bert")) {
       Path directory = SharedModels.directory(name);
       for (BackendOptions options : backends()) {
         try (Backend backend = Backends.open(options)) {
           ModelFootprint before;
           try (Checkpoint checkpoint = Checkpoint.open(directory)) {
-            before = ModelFootprint.of(checkpoint, ModelConfig.load(directory), backend, ModelOptions.defaults());
+            before = ModelFootprint.of(checkpoint, ModelConfig.load(directory), backend, how);
           }
           // Kernels have work space of their own, taken when first needed.
-          try (ModelRun warm = new ModelRun(directory, backend); ModelRun.Lane lane = warm.lane(tokens(100))) {
+          try (ModelRun warm = new ModelRun(directory, backend, how, 64, DType.F32); ModelRun.Lane lane = warm.lane(tokens(100))) {
             warm.step(StepBatch.Hidden.LAST, false, new ModelRun.Share(lane, 100, false));
           }
           long scratch = live(backend, MemoryTag.SCRATCH);
@@ -174,7 +177,7 @@ class StepTest {
               assertThat(live(backend, MemoryTag.KV) - kv).as("%s %s", name, dtype).isEqualTo(before.kvBytes(16, dtype)).isEqualTo(pages.bytes());
             }
           }
-          try (ModelRun run = new ModelRun(directory, backend, ModelOptions.defaults(), 16, DType.BF16)) {
+          try (ModelRun run = new ModelRun(directory, backend, how, 16, DType.BF16)) {
             assertThat(live(backend, MemoryTag.WEIGHTS) - weights).as(name).isEqualTo(before.weightBytes())
                 .isEqualTo(run.model.footprint().weightBytes());
             assertThat(live(backend, MemoryTag.KV) - kv).isEqualTo(before.kvBytes(16, DType.BF16));

@@ -10,21 +10,18 @@ import java.util.Optional;
  *
  * @param bf16 {@link Compute#EXACT} or {@link Compute#BF16}
  * @param f16 {@link Compute#EXACT} or {@link Compute#F16}
+ * @param bf16Rows whether rows that only BF16 products read are kept as bfloat16: where these round them anyway
  */
-public record ComputeChoice(Compute bf16, Compute f16) {
+public record ComputeChoice(Compute bf16, Compute f16, boolean bf16Rows) {
   /**
    * What was asked for where it is made for the type, and EXACT elsewhere. When nothing is asked for, a GPU multiplies each 16-bit type in
    * itself: EXACT is not for its tensor cores, and some thirty times slower. A CPU then multiplies all exactly.
    */
   public static ComputeChoice of(Optional<Compute> asked, BackendInfo backend) {
     boolean own = asked.isEmpty() && backend.isGpu();
-    return new ComputeChoice(own || asked.equals(Optional.of(Compute.BF16)) ? Compute.BF16 : Compute.EXACT,
-        own || asked.equals(Optional.of(Compute.F16)) ? Compute.F16 : Compute.EXACT);
-  }
-
-  /** Whether rows that only BF16 products read are kept as bfloat16. */
-  boolean bf16Rows() {
-    return false;
+    boolean bf16 = own || asked.equals(Optional.of(Compute.BF16));
+    boolean f16 = own || asked.equals(Optional.of(Compute.F16));
+    return new ComputeChoice(bf16 ? Compute.BF16 : Compute.EXACT, f16 ? Compute.F16 : Compute.EXACT, bf16 && backend.bf16Dot());
   }
 
   /** For elements of a type. */

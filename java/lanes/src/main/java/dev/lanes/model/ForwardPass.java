@@ -224,8 +224,8 @@ final class ForwardPass {
       last = views.last();
     }
     if (hidden == null && weights.finalNorm() != null) {
-      norm(weights.finalNorm(), last, views.last());
-      last = views.last();
+      norm(weights.finalNorm(), last, views.normed());
+      last = views.normed();
     }
     multiply(weights.head(), compute.of(weights.head().dtype()), Input.of(last), null, null, Activation.NONE, views.logits());
     return new StepOutput(views.logits(), hidden, layers);

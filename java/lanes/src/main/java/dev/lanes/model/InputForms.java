@@ -10,8 +10,9 @@ import java.util.Set;
  * @param normed what norms give to attention or feed-forward network
  * @param attention what attention gives to its output projection, never int8
  * @param inner what goes into the second linear layer of a feed-forward network, int8 only behind a gate
+ * @param last what the final norm gives to the LM head, of which there may be none; never int8
  */
-record InputForms(Set<DType> normed, Set<DType> attention, Set<DType> inner) {
+record InputForms(Set<DType> normed, Set<DType> attention, Set<DType> inner, DType last) {
   static <M extends LinearInput> InputForms of(ModelWeights<M, ?> weights, ModelShape shape, ComputeChoice compute) {
     Set<DType> normed = EnumSet.noneOf(DType.class);
     Set<DType> attention = EnumSet.noneOf(DType.class);
@@ -27,6 +28,7 @@ record InputForms(Set<DType> normed, Set<DType> attention, Set<DType> inner) {
         inner.add(shape.gated() ? LinearInput.form(expert.out(), compute) : LinearInput.floatForm(expert.out(), compute));
       }
     }
-    return new InputForms(normed, attention, inner);
+    DType last = weights.finalNorm() == null || weights.head() == null ? DType.F32 : LinearInput.floatForm(weights.head(), compute);
+    return new InputForms(normed, attention, inner, last);
   }
 }

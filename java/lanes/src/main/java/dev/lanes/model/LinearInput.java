@@ -20,14 +20,19 @@ interface LinearInput {
     return comesQuantized(layer) ? DType.S8 : floatForm(layer, compute);
   }
 
+  /** {@link #form} of a single matrix for an op that does not quantize. */
+  static DType floatForm(LinearInput matrix, ComputeChoice compute) {
+    return compute.bf16Rows() && compute.of(matrix.dtype()) == Compute.BF16 ? DType.BF16 : DType.F32;
+  }
+
   /** {@link #form} for an op that does not quantize. */
   static DType floatForm(Linear<? extends LinearInput, ?> layer, ComputeChoice compute) {
     for (LinearInput matrix : layer.weights()) {
-      if (compute.of(matrix.dtype()) != Compute.BF16) {
+      if (floatForm(matrix, compute) == DType.F32) {
         return DType.F32;
       }
     }
-    return compute.bf16Rows() ? DType.BF16 : DType.F32;
+    return DType.BF16;
   }
 
   /**

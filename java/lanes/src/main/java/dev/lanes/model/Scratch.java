@@ -44,7 +44,7 @@ final class Scratch implements AutoCloseable {
     ATTENTION_BF16(Group.TOKENS), INNER(Group.TOKENS), INNER_BF16(Group.TOKENS), COS(Group.TOKENS), SIN(Group.TOKENS),
     ROUTER(Group.TOKENS), EXPERTS(Group.TOKENS),
     SINK_QUERIES(Group.SINKS), SINK_COS(Group.SINKS), SINK_SIN(Group.SINKS),
-    LAST(Group.LOGITS), LOGITS(Group.LOGITS);
+    LAST(Group.LOGITS), LAST_BF16(Group.LOGITS), LOGITS(Group.LOGITS);
 
     final Group group;
 
@@ -54,7 +54,7 @@ final class Scratch implements AutoCloseable {
 
     DType dtype() {
       return switch (this) {
-        case NORMED_BF16, ATTENTION_BF16, INNER_BF16 -> DType.BF16;
+        case NORMED_BF16, ATTENTION_BF16, INNER_BF16, LAST_BF16 -> DType.BF16;
         default -> DType.F32;
       };
     }
@@ -77,6 +77,7 @@ final class Scratch implements AutoCloseable {
         case EXPERTS -> shape.experts() == 0 ? 0 : shape.hidden();
         case SINK_QUERIES -> shape.rotaryHalf() == 0 ? 0 : shape.qkvWidth();
         case LAST -> shape.logits() ? shape.hidden() : 0;
+        case LAST_BF16 -> only(Set.of(forms.last()), shape.hidden());
         case LOGITS -> shape.logits() ? shape.vocabulary() : 0;
       };
     }
@@ -129,9 +130,10 @@ final class Scratch implements AutoCloseable {
 
   /**
    * @param last final hidden states whose logits are wanted, [rows, hidden]
+   * @param normed the same behind the final norm; may be last
    * @param logits [rows, vocabulary]
    */
-  record LogitViews(Tensor last, Tensor logits) {}
+  record LogitViews(Tensor last, Tensor normed, Tensor logits) {}
 
   Scratch(Backend backend, ModelShape shape, InputForms forms) {
     this.backend = backend;
@@ -175,7 +177,10 @@ final class Scratch implements AutoCloseable {
 
   LogitViews logitViews(int rows) {
     reserve(Group.LOGITS, rows);
-    return logitViews.computeIfAbsent(rows, n -> new LogitViews(part(Buffer.LAST, n), part(Buffer.LOGITS, n)));
+    return logitViews.computeIfAbsent(rows, n -> {
+      Tensor last = part(Buffer.LAST, n);
+      return new LogitViews(last, forms.last() == DType.BF16 ? part(Buffer.LAST_BF16, n) : last, part(Buffer.LOGITS, n));
+    });
   }
 
   /** The rows {@code begin … begin + count - 1} inside a feed-forward network. */

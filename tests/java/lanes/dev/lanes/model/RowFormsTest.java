@@ -1,0 +1,81 @@
+package dev.lanes.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.lanes.TestDevices;
+import dev.lanes.backend.Backend;
+import dev.lanes.backend.Backends;
+import dev.lanes.backend.BackendOptions;
+import dev.lanes.backend.Compute;
+import dev.lanes.backend.DType;
+import dev.lanes.backend.MemoryTag;
+import dev.lanes.backend.Tensor;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Rows between ops that are kept as bfloat16 change no bit: layers with such weights would round them so. */
+class RowFormsTest {
+  private static final long SEED = 20261120;
+
+  /** Gives float32 where bfloat16 is asked for, so that rows reach their layers as they were computed. */
+  private static final class Unrounded extends DelegatingBackend {
+    private int narrow;
+
+    Unrounded(Backend inner) {
+      super(inner);
+    }
+
+    @Override
+    public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
+      narrow += dtype == DType.BF16 ? 1 : 0;
+      return super.tensor(tag, rows, columns, DType.F32);
+    }
+  }
+
+  /** Models with and without gates, biases, experts and norms behind the sum; one with layers of every type. */
+  static List<Arguments> cases() {
+    List<Arguments> cases = new ArrayList<>();
+    for (BackendOptions backend : TestDevices.CUDA ? List.of(TestBackends.best()) : TestBackends.all()) {
+      for (String model : List.of("random/llama3-rope", "random/qwen2", "random/mixtral", "random/gpt2", "random/bert", "golden/mixed")) {
+        cases.add(Arguments.of(model, backend));
+      }
+    }
+    return cases;
+  }
+
+  private static Path directory(String model) {
+    return model.startsWith("golden/") ? QuantizedModelTest.golden(model.substring("golden/".length())) : SharedModels.directory(model);
+  }
+
+  @ParameterizedTest
+  @MethodSource("cases")
+  void bfloat16RowsChangeNoBit(String model, BackendOptions options) {
+    // Weights of bfloat16 where a layer is not quantized by its checkpoint.
+    ModelOptions how = model.startsWith("golden/") ? ModelOptions.defaults() : ModelOptions.defaults().withWeightType(DType.BF16);
+    how = how.withCompute(Compute.BF16);
+    try (Backend backend = Backends.open(options);
+        Unrounded unrounded = new Unrounded(backend);
+        ModelRun narrow = new ModelRun(directory(model), backend, how, 16, DType.F32);
+        ModelRun wide = new ModelRun(directory(model), unrounded, how, 16, DType.F32)) {
+      int[] prompt = new Random(SEED).ints(TestDevices.EMULATED ? 7 : 70, 0, narrow.model.config().vocabSize()).toArray();
+      same(model, narrow.hidden(prompt), wide.hidden(prompt));
+      if (narrow.model.hasLogits()) {
+        same(model, List.of(narrow.logits(prompt)), List.of(wide.logits(prompt)));
+        assertThat(narrow.greedy(3, prompt)).isEqualTo(wide.greedy(3, prompt));
+      }
+      assertThat(unrounded.narrow > 0).as("rows of bfloat16 on %s", backend.info().isa()).isEqualTo(backend.info().bf16Dot());
+    }
+  }
+
+  private static void same(String what, List<float[]> narrow, List<float[]> wide) {
+    assertThat(narrow).hasSameSizeAs(wide);
+    for (int i = 0; i < narrow.size(); i++) {
+      Numbers.assertSameBits(what + ", row or layer " + i, narrow.get(i), wide.get(i));
+    }
+  }
+}
