@@ -198,7 +198,7 @@ class CudaEngineTest {
 
   /** Nothing is said about a device or numbers: it is the GPU, 16-bit types multiply as they are, and the model says so. */
   @ParameterizedTest
-  @CsvSource({"F32, EXACT, F32", "BF16, BF16, BF16"})
+  @CsvSource({"F32, EXACT, F32", "BF16, BF16, BF16", "F16, F16, F16"})
   void automaticTakesTheGpu(DType weights, Compute compute, DType cache) {
     LoadOptions options = LoadOptions.builder().cacheTokens(128).weightType(weights).build();
     MemoryFootprint footprint = Lanes.footprint(directory, options);

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.lanes.TestDevices;
 import dev.lanes.backend.Backend;
+import dev.lanes.backend.BackendInfo;
 import dev.lanes.backend.Backends;
 import dev.lanes.backend.BackendOptions;
 import dev.lanes.backend.Compute;
@@ -22,18 +23,26 @@ import org.junit.jupiter.params.provider.MethodSource;
 class RowFormsTest {
   private static final long SEED = 20261120;
 
-  /** Gives float32 where bfloat16 is asked for, so that rows reach their layers as they were computed. */
-  private static final class Unrounded extends DelegatingBackend {
+  /** Looks like a GPU, whose rows are bfloat16; or gives float32 instead, so that rows reach their layers as they were computed. */
+  private static final class Rows extends DelegatingBackend {
+    private final boolean rounded;
     private int narrow;
 
-    Unrounded(Backend inner) {
+    Rows(Backend inner, boolean rounded) {
       super(inner);
+      this.rounded = rounded;
+    }
+
+    @Override
+    public BackendInfo info() {
+      BackendInfo own = super.info();
+      return new BackendInfo("cuda", own.device(), own.isa(), own.threads(), own.bf16Dot(), own.library(), own.why(), own.implementations());
     }
 
     @Override
     public Tensor tensor(MemoryTag tag, int rows, int columns, DType dtype) {
       narrow += dtype == DType.BF16 ? 1 : 0;
-      return super.tensor(tag, rows, columns, DType.F32);
+      return super.tensor(tag, rows, columns, rounded ? dtype : DType.F32);
     }
   }
 
@@ -55,8 +64,9 @@ class RowFormsTest {
     ModelOptions how = ModelOptions.defaults().withWeightType(DType.BF16).withCompute(Compute.BF16)
         .withQuantization(model.endsWith(" w8a8") ? Quantization.W8A8 : Quantization.NONE);
     try (Backend backend = Backends.open(options);
-        Unrounded unrounded = new Unrounded(backend);
-        ModelRun narrow = new ModelRun(directory, backend, how, 16, DType.F32);
+        Rows rounded = new Rows(backend, true);
+        Rows unrounded = new Rows(backend, false);
+        ModelRun narrow = new ModelRun(directory, rounded, how, 16, DType.F32);
         ModelRun wide = new ModelRun(directory, unrounded, how, 16, DType.F32)) {
       int[] prompt = new Random(SEED).ints(TestDevices.EMULATED ? 7 : 70, 0, narrow.model.config().vocabSize()).toArray();
       same(model, narrow.hidden(prompt), wide.hidden(prompt));
@@ -64,7 +74,8 @@ class RowFormsTest {
         same(model, List.of(narrow.logits(prompt)), List.of(wide.logits(prompt)));
         assertThat(narrow.greedy(3, prompt)).isEqualTo(wide.greedy(3, prompt));
       }
-      assertThat(unrounded.narrow > 0).as("rows of bfloat16 on %s", backend.info().isa()).isEqualTo(backend.info().bf16Dot());
+      assertThat(rounded.narrow > 0).as("rows of bfloat16 on %s", backend.info().isa()).isEqualTo(backend.info().bf16Dot());
+      assertThat(unrounded.narrow).isEqualTo(rounded.narrow);
     }
   }
 

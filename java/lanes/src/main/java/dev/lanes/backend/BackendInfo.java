@@ -26,6 +26,14 @@ public record BackendInfo(String name, String device, String isa, int threads, b
     return name.equals("cuda");
   }
 
+  /**
+   * Whether rows that only {@link Compute#BF16} products read are better kept as bfloat16: half the bytes between a GPU's ops. A CPU has
+   * them in its caches, rounds while it reads, and is no faster for them.
+   */
+  public boolean keepsBf16Rows() {
+    return isGpu() && bf16Dot;
+  }
+
   /** Where weights, keys and values lie, in words: {@code memory}, or {@code memory of cuda:0 NVIDIA H200}. */
   public String memory() {
     return isGpu() ? "memory of " + device : "memory";

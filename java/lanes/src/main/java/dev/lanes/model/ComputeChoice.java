@@ -10,7 +10,7 @@ import java.util.Optional;
  *
  * @param bf16 {@link Compute#EXACT} or {@link Compute#BF16}
  * @param f16 {@link Compute#EXACT} or {@link Compute#F16}
- * @param bf16Rows whether rows that only BF16 products read are kept as bfloat16: where these round them anyway
+ * @param bf16Rows whether rows that only BF16 products read are kept as bfloat16; see {@link BackendInfo#keepsBf16Rows}
  */
 public record ComputeChoice(Compute bf16, Compute f16, boolean bf16Rows) {
   /**
@@ -21,7 +21,7 @@ public record ComputeChoice(Compute bf16, Compute f16, boolean bf16Rows) {
     boolean own = asked.isEmpty() && backend.isGpu();
     boolean bf16 = own || asked.equals(Optional.of(Compute.BF16));
     boolean f16 = own || asked.equals(Optional.of(Compute.F16));
-    return new ComputeChoice(bf16 ? Compute.BF16 : Compute.EXACT, f16 ? Compute.F16 : Compute.EXACT, bf16 && backend.bf16Dot());
+    return new ComputeChoice(bf16 ? Compute.BF16 : Compute.EXACT, f16 ? Compute.F16 : Compute.EXACT, bf16 && backend.keepsBf16Rows());
   }
 
   /** For elements of a type. */
