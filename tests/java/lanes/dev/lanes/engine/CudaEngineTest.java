@@ -207,7 +207,8 @@ class CudaEngineTest {
       assertThat(model.info().compute()).isEqualTo(compute);
       assertThat(model.info().cacheType()).isEqualTo(cache);
       assertThat(model.info().memory().cacheBytes()).isEqualTo(footprint.cacheBytes()).isPositive();
-      assertThat(model.generate(new int[] {1, 2, 3}, GenerationOptions.builder().maxTokens(3).ignoreEos(true).build()).outputIds()).hasSize(3);
+      GenerationOptions three = GenerationOptions.builder().maxTokens(3).ignoreEos(true).build();
+      assertThat(model.generate(new int[] {1, 2, 3}, three).outputIds()).hasSize(3);
       assertThat(model.info().backend().why()).contains("compute capability");
       assertThat(model.info().memory().memory()).startsWith("memory of cuda:0 ");
       assertThat(model.info().memory().availableBytes()).isPositive();

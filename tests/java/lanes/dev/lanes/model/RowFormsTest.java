@@ -36,7 +36,8 @@ class RowFormsTest {
     @Override
     public BackendInfo info() {
       BackendInfo own = super.info();
-      return new BackendInfo("cuda", own.device(), own.isa(), own.threads(), own.bf16Dot(), own.library(), own.why(), own.implementations());
+      return new BackendInfo("cuda", own.device(), own.isa(), own.threads(), own.bf16Dot(), own.library(), own.why(),
+          own.implementations());
     }
 
     @Override
@@ -50,7 +51,8 @@ class RowFormsTest {
   static List<Arguments> cases() {
     List<Arguments> cases = new ArrayList<>();
     for (BackendOptions backend : TestDevices.CUDA ? List.of(TestBackends.best()) : TestBackends.all()) {
-      for (String model : List.of("random/llama3-rope", "random/qwen2", "random/mixtral", "random/gpt2", "random/bert", "random/mixtral w8a8")) {
+      for (String model : List.of("random/llama3-rope", "random/qwen2", "random/mixtral", "random/gpt2", "random/bert",
+          "random/mixtral w8a8")) {
         cases.add(Arguments.of(model, backend));
       }
     }

@@ -174,7 +174,8 @@ class StepTest {
           long kv = live(backend, MemoryTag.KV);
           for (DType dtype : DType.values()) {
             try (KvPages pages = backend.kvPages(before.kvSpec(16, dtype))) {
-              assertThat(live(backend, MemoryTag.KV) - kv).as("%s %s", name, dtype).isEqualTo(before.kvBytes(16, dtype)).isEqualTo(pages.bytes());
+              assertThat(live(backend, MemoryTag.KV) - kv).as("%s %s", name, dtype).isEqualTo(before.kvBytes(16, dtype))
+                  .isEqualTo(pages.bytes());
             }
           }
           try (ModelRun run = new ModelRun(directory, backend, how, 16, DType.BF16)) {

@@ -13,8 +13,8 @@ interface LinearInput {
   float inputScale();
 
   /**
-   * The type in which the op that computes a layer's input writes it, where the layer is its only reader. It is the one that the layer would
-   * round it to in any case, so no bit of a result depends on it.
+   * The type in which the op that computes a layer's input writes it, where the layer is its only reader. It is the one that the layer
+   * would round it to in any case, so no bit of a result depends on it.
    */
   static DType form(Linear<? extends LinearInput, ?> layer, ComputeChoice compute) {
     return comesQuantized(layer) ? DType.S8 : floatForm(layer, compute);

@@ -206,7 +206,8 @@ final class Scratch implements AutoCloseable {
     Tensor qkv = part(Buffer.QKV, tokens);
     int queries = shape.queryWidth();
     int keys = shape.keyWidth();
-    Rows normed = new Rows(part(Buffer.NORMED, tokens), part(Buffer.NORMED_BF16, tokens), normedInt8 == null ? null : normedInt8.rows(0, tokens));
+    Rows normed = new Rows(part(Buffer.NORMED, tokens), part(Buffer.NORMED_BF16, tokens),
+        normedInt8 == null ? null : normedInt8.rows(0, tokens));
     Rows attention = new Rows(part(Buffer.ATTENTION, tokens), part(Buffer.ATTENTION_BF16, tokens), null);
     return new Views(part(Buffer.STREAM, tokens), normed, qkv, qkv.columns(0, queries),
         qkv.columns(queries, keys), qkv.columns(queries + keys, keys), attention, part(Buffer.COS, tokens), part(Buffer.SIN, tokens),
