@@ -24,7 +24,7 @@ AttentionProblem AsComputed(lanes_runtime* runtime, AttentionProblem problem) {
   EXPECT_LANES_OK(lanes_get_runtime_info(runtime, &info));
   const bool rounds = kOnGpu || info.bf16_dot != 0 || info.isa == LANES_ISA_REFERENCE;
   if (problem.compute == LANES_COMPUTE_BF16 && !rounds) problem.compute = LANES_COMPUTE_EXACT;
-  if (problem.compute == LANES_COMPUTE_F16) problem.compute = LANES_COMPUTE_EXACT;
+  if (problem.compute == LANES_COMPUTE_F16 && !kOnGpu) problem.compute = LANES_COMPUTE_EXACT;
   return problem;
 }
 

@@ -168,7 +168,7 @@ class Bench:
         q, out = d.tensor(d.floats(tokens, width)), d.empty(tokens, width)
         begin = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         kv_len = np.full(sequences, keys, np.int64)
-        compute = h.LANES_COMPUTE_INT8 if dtype == h.LANES_S8 else h.LANES_COMPUTE_BF16
+        compute = {h.LANES_S8: h.LANES_COMPUTE_INT8, h.LANES_F16: h.LANES_COMPUTE_F16}.get(dtype, h.LANES_COMPUTE_BF16)
         many = layers if max(lengths) > 1 else layers * max(1, self.most_copies // layers)
         calls = d.calls(*[("ATTENTION", h.params(
             "lanes_attention_params", pool=pool, layer=i % layers, heads=heads, sequences=sequences, causal=1, scale=dim ** -0.5, tokens=tokens,
@@ -190,11 +190,18 @@ class Bench:
                     self.attention(f"attention.prefill d={dim} n={n} beside {backend}", dim, heads, heads, [n], n, h.LANES_BF16,
                                    bar if n == 16384 else None,
                                    lambda: peers.attention(backend, heads, heads, n, n, dim, 2, seconds))
+            n = 256 if small else 16384
+            heads = 4 if small else 2048 // dim
+            self.attention(f"attention.prefill f16 d={dim} n={n} beside flash", dim, heads, heads, [n], n, h.LANES_F16, bar,
+                           lambda: peers.attention("flash", heads, heads, n, n, dim, 2, seconds, f16=True))
         for dim, heads, kv_heads in ((64, 32, 8), (128, 32, 8)):
             for sequences, keys in ((1, 512), (2, 300)) if small else ((1, 1024), (1, 32768), (8, 8192), (32, 4096)):
                 self.attention(f"attention.decode bf16 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_BF16,
                                3.0 if sequences * keys >= 32768 else None,
                                (lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds)) if sequences == 1 else None)
+                if (sequences, keys) in ((1, 32768), (1, 512)):
+                    self.attention(f"attention.decode f16 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys,
+                                   h.LANES_F16, 3.0, lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds, f16=True))
                 self.attention(f"attention.decode s8 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_S8)
 
     @line_of

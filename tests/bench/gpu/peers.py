@@ -64,12 +64,13 @@ def int8_matmul(m, n, k, copies, seconds):
     return rounds(lambda i: torch._int_mm(x, ws[i].t()), copies, seconds)
 
 
-def attention(backend, heads, kv_heads, queries, keys, dim, copies, seconds):
-    """Causal attention of one sequence by a backend of scaled_dot_product_attention ("flash" or "cudnn")."""
+def attention(backend, heads, kv_heads, queries, keys, dim, copies, seconds, f16=False):
+    """Causal attention of one sequence by a backend of scaled_dot_product_attention ("flash" or "cudnn"), in bfloat16 or float16."""
     from torch.nn.attention import SDPBackend, sdpa_kernel
     which = {"flash": SDPBackend.FLASH_ATTENTION, "cudnn": SDPBackend.CUDNN_ATTENTION}[backend]
-    q = randn(1, heads, queries, dim)
-    kvs = [(randn(1, kv_heads, keys, dim), randn(1, kv_heads, keys, dim)) for _ in range(copies)]
+    dtype = torch.float16 if f16 else torch.bfloat16
+    q = randn(1, heads, queries, dim, dtype=dtype)
+    kvs = [tuple(randn(1, kv_heads, keys, dim, dtype=dtype) for _ in range(2)) for _ in range(copies)]
 
     def work(i):
         with sdpa_kernel(which):

@@ -44,7 +44,8 @@ struct AttentionCase {
   }
 };
 
-constexpr uint16_t kNan = 0x7FC1, kInfinity = 0x7F80;
+// kNan is one in bfloat16 and in IEEE halves.
+constexpr uint16_t kNan = 0x7FC1, kInfinity = 0x7F80, kInfinityF16 = 0x7C00;
 constexpr float kPoison = -77.f;
 constexpr float kFactor = 0.21f;
 
@@ -56,14 +57,15 @@ struct Part {
 
 class Problem {
  public:
-  Problem(const AttentionCase& c, uint64_t seed) : c_(c), random_(seed) {
+  // Pages of IEEE halves, or of bfloat16.
+  Problem(const AttentionCase& c, uint64_t seed, bool f16) : c_(c), f16_(f16), random_(seed) {
     for (const SequenceCase& s : c.sequences) {
       tokens_ += s.queries;
       pages_ += (s.kv + LANES_PAGE_TOKENS - 1) / LANES_PAGE_TOKENS;
       table_stride_ = std::max(table_stride_, (s.kv + LANES_PAGE_TOKENS - 1) / LANES_PAGE_TOKENS);
     }
     pages_ += 2;
-    layout_ = {nullptr, 2 * LANES_PAGE_TOKENS * c.dim * 2, static_cast<int32_t>(pages_), c.kv_heads, c.dim, c.dim, 2, LANES_BF16};
+    layout_ = {nullptr, 2 * LANES_PAGE_TOKENS * c.dim * 2, static_cast<int32_t>(pages_), c.kv_heads, c.dim, c.dim, 2, f16 ? LANES_F16 : LANES_BF16};
     q_.resize(static_cast<size_t>(tokens_ * QStride()));
     for (float& x : q_) x = Number() * 3;
     pool_.assign(static_cast<size_t>(kLayers * pages_ * c.kv_heads * 2 * LANES_PAGE_TOKENS * c.dim), kNan);
@@ -135,7 +137,7 @@ class Problem {
     shape.group = c_.group;
     shape.row = c_.dim;
     shape.element_bytes = 2;
-    shape.compute = LANES_COMPUTE_BF16;
+    shape.compute = f16_ ? LANES_COMPUTE_F16 : LANES_COMPUTE_BF16;
     const SharedPlan shared = PrefillShared(shape);
     const std::vector<RowBlock> blocks = Blocks(kPrefillRows);
     AttentionLaunch launch = {Args(device, blocks, kPrefillRows), kPrefillRows, shared.bytes};
@@ -173,14 +175,20 @@ class Problem {
     const int64_t head = kv_head * c_.group + of_sequence % c_.group;
     const float* q = &q_[static_cast<size_t>((block.first_token + token) * QStride() + head * c_.dim)];
     std::vector<float> x(static_cast<size_t>(c_.dim));
-    for (size_t d = 0; d < x.size(); ++d) x[d] = FromBf16(ToBf16(q[d] * kFactor));
+    float power = 1;
+    if (f16_) {
+      float largest = 0;
+      for (size_t d = 0; d < x.size(); ++d) largest = std::max(largest, std::fabs(q[d] * kFactor));
+      power = std::ldexp(1.f, 14 - std::ilogb(largest));
+    }
+    for (size_t d = 0; d < x.size(); ++d) x[d] = Widen(Narrow(q[d] * kFactor * power));
     const Visible visible = VisibleTo(block, c_.causal, token);
     std::vector<Part> parts;
     for (int32_t split = block.split_begin; split < block.split_end; ++split) {
       Part part = {-std::numeric_limits<float>::infinity(), 0.f, std::vector<float>(x.size())};
       float l[4] = {};
       for (int64_t first = split * int64_t{kSplitKeys}; first < (split + 1) * int64_t{kSplitKeys}; first += kTileKeys) {
-        AddTile(x, visible, block.sequence, kv_head, first, &part, l);
+        AddTile(x, power, visible, block.sequence, kv_head, first, &part, l);
       }
       part.sum = (l[0] + l[1]) + (l[2] + l[3]);
       parts.push_back(part);
@@ -212,6 +220,9 @@ class Problem {
  private:
   static constexpr int32_t kLayers = 2, kLayer = 1;
 
+  uint16_t Narrow(float x) const { return f16_ ? ToF16(x) : ToBf16(x); }
+  float Widen(uint16_t x) const { return f16_ ? FromF16(x) : FromBf16(x); }
+
   float Number() { return std::uniform_real_distribution<float>(-1, 1)(random_); }
 
   // Pages in any order. What no query sees is NaN, and a page of nothing else has no number.
@@ -237,15 +248,16 @@ class Problem {
         for (int32_t head = 0; head < c_.kv_heads; ++head) {
           for (const bool value : {false, true}) {
             uint16_t* element = Element(s, key, head, value);
-            for (int32_t d = 0; d < c_.dim; ++d) element[d] = ToBf16(Number());
+            for (int32_t d = 0; d < c_.dim; ++d) element[d] = Narrow(Number());
           }
         }
       }
     }
   }
 
-  void AddTile(const std::vector<float>& x, const Visible& visible, int32_t sequence, int32_t kv_head, int64_t first, Part* part,
-               float* l) {
+  // `power`: what x was multiplied with.
+  void AddTile(const std::vector<float>& x, float power, const Visible& visible, int32_t sequence, int32_t kv_head, int64_t first,
+               Part* part, float* l) {
     bool seen[kTileKeys], any = false;
     for (int32_t i = 0; i < kTileKeys; ++i) any = (seen[i] = visible.Sees(first + i)) || any;
     if (!any) return;
@@ -258,20 +270,20 @@ class Problem {
         for (int32_t j = 0; j < 8; ++j) {
           if (!seen[column + j]) continue;
           const uint16_t* key = Element(static_cast<size_t>(sequence), first + column + j, kv_head, false);
-          for (size_t i = 0; i < 16; ++i) b.v[i][j] = FromBf16(key[k + i]);
+          for (size_t i = 0; i < 16; ++i) b.v[i][j] = Widen(key[k + i]);
         }
         emulation::MultiplyAdd(a, b, scores + column, kTileKeys);
       }
     }
     float maximum = part->maximum;
     for (int32_t i = 0; i < kTileKeys; ++i) {
-      if (!seen[i]) scores[i] = -std::numeric_limits<float>::infinity();
+      scores[i] = seen[i] ? scores[i] / power : -std::numeric_limits<float>::infinity();
       maximum = fmaxf(maximum, scores[i]);
     }
     const float base = std::isinf(maximum) && maximum < 0 ? 0.f : maximum, alpha = Exp2(part->maximum - base);
     part->maximum = maximum;
     float weights[kTileKeys];
-    for (int32_t i = 0; i < kTileKeys; ++i) weights[i] = FromBf16(ToBf16(Exp2(scores[i] - base)));
+    for (int32_t i = 0; i < kTileKeys; ++i) weights[i] = Widen(Narrow(Exp2(scores[i] - base)));
     for (int32_t t = 0; t < 4; ++t) {
       float sum = 0;
       for (int32_t i = 0; i < kTileKeys; i += 16) {
@@ -290,7 +302,7 @@ class Problem {
         for (int32_t i = 0; i < 16; ++i) {
           if (!seen[k + i]) continue;
           const uint16_t* value = Element(static_cast<size_t>(sequence), first + k + i, kv_head, true);
-          for (size_t j = 0; j < 8; ++j) b.v[i][j] = FromBf16(value[column + j]);
+          for (size_t j = 0; j < 8; ++j) b.v[i][j] = Widen(value[column + j]);
         }
         emulation::MultiplyAdd(a, b, &output[column], static_cast<int>(x.size()));
       }
@@ -299,6 +311,7 @@ class Problem {
   }
 
   const AttentionCase& c_;
+  const bool f16_;
   std::mt19937_64 random_;
   int64_t tokens_ = 0, pages_ = 0, table_stride_ = 0;
   KvLayout layout_;
@@ -378,14 +391,16 @@ TEST_F(AttentionSm90, GivesTheBitsOfItsContract) {
   uint64_t seed = 0;
   for (const AttentionCase& c : kCases) {
     SCOPED_TRACE(c.Describe());
-    Problem problem(c, ++seed);
-    for (int schedule = 0; schedule < 3; ++schedule) {
-      SetSchedule(schedule);
-      ImmediateDevice device(c.multiprocessors);
-      const Problem::Result result = problem.Run(device);
-      if (HasFailure()) return;
-      Check(c, &problem, result);
-      if (HasFailure()) return;
+    for (const bool f16 : {false, true}) {
+      Problem problem(c, ++seed, f16);
+      for (int schedule = f16 ? 2 : 0; schedule < 3; ++schedule) {
+        SetSchedule(schedule);
+        ImmediateDevice device(c.multiprocessors);
+        const Problem::Result result = problem.Run(device);
+        if (HasFailure()) return;
+        Check(c, &problem, result);
+        if (HasFailure()) return;
+      }
     }
   }
 }
@@ -398,11 +413,12 @@ TEST_F(AttentionSm90, GivesTheBitsOfThePortablePath) {
     if (c.split) continue;
     SCOPED_TRACE(c.Describe());
     for (const bool finite : {true, false}) {
-      Problem problem(c, ++seed);
+      const bool f16 = seed % 3 == 2;
+      Problem problem(c, ++seed, f16);
       if (!finite) {
         for (float& x : problem.q()) x *= 40;
         const int64_t last = c.sequences[0].kv - 1;
-        problem.Element(0, last, 0, true)[5] = kInfinity;
+        problem.Element(0, last, 0, true)[5] = f16 ? kInfinityF16 : kInfinity;
         problem.Element(0, std::max<int64_t>(0, last - 2 * c.sequences[0].window / 3), c.kv_heads - 1, true)[c.dim - 1] = kNan;
       }
       ImmediateDevice device(c.multiprocessors);
@@ -421,11 +437,13 @@ TEST_F(AttentionSm90, GivesTheBitsOfThePortablePath) {
 
 // NaN and infinity among keys and values reach the rows that see them and no others, in masked tiles and in whole ones.
 TEST_F(AttentionSm90, WhatIsNotFiniteStaysInItsRows) {
-  for (const int32_t dim : {64, 128}) {
+  for (const int32_t variant : {0, 1, 2, 3}) {
+    const int32_t dim = variant % 2 == 0 ? 64 : 128;
+    const bool f16 = variant >= 2;
     const AttentionCase c = {dim, 1, 2, true, 1, {{300, 300, 0, 0}, {200, 400, 140, 3}}};
     SCOPED_TRACE(c.Describe());
-    for (const uint16_t bad : {kNan, kInfinity}) {
-      Problem clean(c, 5), dirty(c, 5);
+    for (const uint16_t bad : {kNan, f16 ? kInfinityF16 : kInfinity}) {
+      Problem clean(c, 5, f16), dirty(c, 5, f16);
       dirty.Element(0, 150, 0, true)[3] = bad;
       dirty.Element(0, 151, 0, true)[dim - 1] = bad;
       dirty.Element(0, 20, 0, false)[1] = bad;
@@ -446,7 +464,7 @@ TEST_F(AttentionSm90, WhatIsNotFiniteStaysInItsRows) {
             }
             if (sees && (token >= 300 || position >= 150 || bad == kNan)) {
               // An infinite key gives weights of infinity - infinity, or of 0.
-              if (token < 300 && position >= 20 && bad == kInfinity && std::isfinite(got[static_cast<size_t>(at)])) continue;
+              if (token < 300 && position >= 20 && bad != kNan && std::isfinite(got[static_cast<size_t>(at)])) continue;
               ASSERT_FALSE(std::isfinite(got[static_cast<size_t>(at)])) << "token " << token << ", dim " << d;
             } else if (!sees) {
               ASSERT_TRUE(Same(expected[static_cast<size_t>(at)], got[static_cast<size_t>(at)])) << "token " << token << ", dim " << d;
@@ -468,6 +486,11 @@ TEST_F(AttentionSm90, RefusesWhatItCannotDo) {
   DeviceLimits other = device.limits();
   other.hopper_bits = false;
   EXPECT_EQ(Sm90Rows(other, layout), 0);
+  KvLayout halves = layout;
+  halves.dtype = LANES_F16;
+  EXPECT_EQ(Sm90Rows(other, halves), 192);
+  other.hopper_f16_bits = false;
+  EXPECT_EQ(Sm90Rows(other, halves), 0);
   KvLayout wrong = layout;
   wrong.row = wrong.head_dim = 96;
   wrong.block_bytes = 2 * wrong.Values();
@@ -501,6 +524,7 @@ TEST_F(AttentionSm90, RefusesWhatItCannotDo) {
   refused([](AttentionArgs* a) { a->out_stride = 129; });
   refused([](AttentionArgs* a) { a->q += 1; });
   refused([](AttentionArgs* a) { a->out += 1; });
+  refused([&](AttentionArgs* a) { a->out_bf16 = reinterpret_cast<uint16_t*>(memory) + 1; });
   block.kv_len = int64_t{1} << 31;
   EXPECT_FALSE(LaunchSm90(device, args, &block, 1));
   block.kv_len = 1;

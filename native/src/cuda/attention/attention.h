@@ -7,12 +7,14 @@
 //
 // 1. Query. x = q * factor, factor = float(scale * log2(e)), one float32 product. BF16: rounded half to even to bfloat16. INT8: rounded
 //    to 16-bit integers times a power of two, as in lanes.h; the integer is the sum of two bfloat16 numbers, exactly: high, half to
-//    even, and what is left, low. Keys below the sequence's number of sinks take q_sink where there is one.
+//    even, and what is left, low. F16: times the row's power of two (common/row_power.cuh), rounded half to even to IEEE halves. Keys below
+//    the sequence's number of sinks take q_sink where there is one.
 // 2. Tiles are the keys [128 i, 128 i + 128), splits the keys [1024 i, 1024 i + 1024): 8 tiles.
 // 3. Score of a key: a chain from 0 over the head dimension, ascending.
 //      EXACT  fmaf, one dimension at a time.
 //      BF16   tensor-core products of 16 dimensions, one accumulator (mma.sync m16n8k16, wgmma k16). Dimensions behind the last
 //             are zero on both sides.
+//      F16    the same of halves; then sum * inverse, that of the query's power.
 //      INT8   the same with int8 elements as bfloat16; of each 16 dimensions first the high parts, then the low ones. Then
 //             (sum * power) * key scale.
 //    The score of a key that the row does not see is -infinity, whatever the key holds.
@@ -21,8 +23,9 @@
 //      base = m' == -infinity ? 0 : m'
 //      alpha = Exp2(m - base), p = Exp2(score - base)
 //      O = O * alpha                        (rounded: a product, not part of a fused operation)
-//    EXACT uses Exp2 by the polynomial of softmax.cuh, BF16 and INT8 that of ptx.cuh. BF16 rounds p half to even to bfloat16, for the sums
-//    as well. INT8 makes w = p == 0 ? 0 : p * value scale of it, as two bfloat16 numbers: high, half to even, low = w - high rounded half
+//    EXACT uses Exp2 by the polynomial of softmax.cuh, the others that of ptx.cuh. BF16 and F16 round p half to even to their elements, for
+//    the sums as well. F16 may fuse sum * inverse - base, which changes no bit of p: the product is exact where it is not subnormal; base is
+//    NaN where m' is infinite. INT8 makes w = p == 0 ? 0 : p * value scale of it, as two bfloat16 numbers: high, half to even, low = w - high rounded half
 //    to even.
 // 5. Sums of weights. In each tile
 //      EXACT  of lane i = 0 ... 31: ((p[i] + p[i + 32]) + p[i + 64]) + p[i + 96]; then the lanes as a tree, by
@@ -33,7 +36,7 @@
 //             sum = u[0] + u[1] + ... + u[7], from the left; l[t] = fmaf(l[t], alpha, sum).
 // 6. Output: one chain for each element that goes on from O * alpha.
 //      EXACT  fmaf, one key at a time, ascending, over the keys of the tile; those that the row does not see count as weight 0, value 0.
-//      BF16   tensor-core products of 16 keys, ascending, one accumulator.
+//      BF16, F16   tensor-core products of 16 keys, ascending, one accumulator.
 //      INT8   of each 16 keys first the high parts, then the low ones.
 //    A value that the row does not see counts as 0, whatever the page holds: NaN or infinity there must not meet the weight 0. Where
 //    no row of the block sees a key, its value is not loaded, and is zero. Where some do and some do not, only a value that is
@@ -67,7 +70,7 @@ struct AttentionArgs {
   const float* q_sink;  // or null
   float* out;  // with out_bf16: rows for T alone, null where no block of mma.sync or EXACT walks several splits
   uint16_t* out_bf16;  // or null
-  int64_t q_stride, out_stride, out_bf16_stride;
+  int64_t q_stride, out_stride;  // out_stride: of both
   KvLayout pool;
   const RowBlock* blocks;  // thread block `block_count * kv head + i` takes blocks[i]
   int64_t block_count;

@@ -9,7 +9,7 @@ namespace {
 class Attention {
  public:
   Attention(Device& device, const KvLayout& pool, const lanes_attention_params& params)
-      : device_(device), p_(params), pool_(pool), exact_(params.compute == LANES_COMPUTE_EXACT || params.compute == LANES_COMPUTE_F16) {}
+      : device_(device), p_(params), pool_(pool), exact_(params.compute == LANES_COMPUTE_EXACT) {}
 
   void Run() {
     AttentionShape shape = Shape();
@@ -28,10 +28,8 @@ class Attention {
     args.out = p_.out;
     args.out_bf16 = p_.out_bf16;
     args.q_stride = p_.q_stride;
-    args.out_stride = p_.out_stride;
-    args.out_bf16_stride = p_.out_bf16_stride;
+    args.out_stride = p_.out_bf16 != nullptr ? p_.out_bf16_stride : p_.out_stride;
     if (p_.out_bf16 != nullptr && (WalksSplits(plan.few) || (!plan.sm90 && WalksSplits(plan.many)))) {
-      args.out_stride = static_cast<int64_t>(p_.heads) * pool_.head_dim;
       args.out = device_.Scratch<float>(p_.tokens * args.out_stride);
     }
     args.pool = pool_;
@@ -57,9 +55,9 @@ class Attention {
     shape.group = p_.heads / pool_.kv_heads;
     shape.row = pool_.row;
     shape.element_bytes = pool_.element_bytes;
-    shape.compute = exact_ ? LANES_COMPUTE_EXACT : p_.compute;
+    shape.compute = p_.compute;
     shape.q_sink = p_.q_sink != nullptr;
-    shape.sm90_rows = p_.compute == LANES_COMPUTE_BF16 ? Sm90Rows(limits, pool_) : 0;
+    shape.sm90_rows = exact_ ? 0 : Sm90Rows(limits, pool_);
     return shape;
   }
 

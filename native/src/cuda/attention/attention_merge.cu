@@ -24,10 +24,11 @@ __global__ void __launch_bounds__(kMergeThreads) MergeKernel(const __grid_consta
       total = row.Merge(total, slot[static_cast<int64_t>(r) * a.pool.row + d]);
     }
     const float output = FinishOutput(total, 1.0f / row.sum);
+    const int64_t at = OutOf(a, merge.block, kv_head, r) + d;
     if (a.out_bf16 != nullptr) {
-      a.out_bf16[OutOf(a, merge.block, kv_head, r, a.out_bf16_stride) + d] = ToBf16(output);
+      a.out_bf16[at] = ToBf16(output);
     } else {
-      a.out[OutOf(a, merge.block, kv_head, r, a.out_stride) + d] = output;
+      a.out[at] = output;
     }
   }
 }

@@ -1,4 +1,5 @@
-// Prefill attention over bfloat16 pages for sm_90a: wgmma, TMA, and one block a multiprocessor that works off its list of row blocks.
+// Prefill attention over pages of bfloat16 or IEEE halves for sm_90a: wgmma, TMA, and one block a multiprocessor that works off its list
+// of row blocks.
 //
 // A warp of the producer warpgroup brings tiles of 128 keys (two pages) into rings of stages; each consumer warpgroup has 64 rows:
 //
@@ -14,6 +15,8 @@
 #include "cuda/attention/sm90.h"
 #include "cuda/attention/heuristics_sm90.h"
 #include "cuda/common/hopper.cuh"
+#include "cuda/common/quantize.cuh"
+#include "cuda/common/row_power.cuh"
 #include "cuda/common/tensor_map.h"
 
 namespace lanes::cuda {
@@ -53,10 +56,9 @@ __device__ __forceinline__ uint32_t ParityOf(uint32_t n) {
 
 // ---- Producer ----------------------------------------------------------------------------------------------------
 
-// Two bfloat16 elements, of which some are infinite or NaN, have bit 15 or 31 in this.
-__device__ __forceinline__ uint32_t UnfiniteBits(uint32_t pair) { return (pair & 0x7F807F80u) + 0x00800080u; }
+template <bool kF16>
 __device__ __forceinline__ uint32_t WithoutUnfinite(uint32_t pair) {
-  const uint32_t bits = UnfiniteBits(pair);
+  const uint32_t bits = UnfiniteBits<kF16>(pair);
   return pair & ((bits & 0x8000u ? 0u : 0xFFFFu) | (bits & 0x80000000u ? 0u : 0xFFFF0000u));
 }
 
@@ -68,7 +70,7 @@ struct TileSource {
   int32_t all_begin, all_end;    // that all rows see
 };
 
-template <int kDim>
+template <int kDim, bool kF16>
 class Producer {
   using Shape = AttentionShapeSm90<kDim>;
 
@@ -171,9 +173,10 @@ class Producer {
             *at = make_uint4(0, 0, 0, 0);
           } else if (!by_all) {
             const uint4 x = *at;
-            if ((UnfiniteBits(x.x) | UnfiniteBits(x.y) | UnfiniteBits(x.z) | UnfiniteBits(x.w)) & 0x80008000u) {
+            if ((UnfiniteBits<kF16>(x.x) | UnfiniteBits<kF16>(x.y) | UnfiniteBits<kF16>(x.z) | UnfiniteBits<kF16>(x.w)) & 0x80008000u) {
               unfinite = true;
-              *at = make_uint4(WithoutUnfinite(x.x), WithoutUnfinite(x.y), WithoutUnfinite(x.z), WithoutUnfinite(x.w));
+              *at = make_uint4(WithoutUnfinite<kF16>(x.x), WithoutUnfinite<kF16>(x.y), WithoutUnfinite<kF16>(x.z),
+                               WithoutUnfinite<kF16>(x.w));
             }
           }
         }
@@ -246,7 +249,7 @@ __device__ __forceinline__ int32_t FirstRow(int32_t warpgroup, int32_t thread) {
 }
 
 // A warpgroup's queries pass through registers, 8 elements of a row at a time. Behind the block's rows its last one comes again.
-template <int kDim>
+template <int kDim, bool kF16>
 struct Queries {
   static constexpr int kUnits = 64 * kDim / 8 / 128;
   float4 low[kUnits], high[kUnits];
@@ -263,16 +266,27 @@ struct Queries {
     }
   }
 
-  __device__ __forceinline__ void Store(float factor, unsigned char* tile, int32_t thread) const {
+  // `powers`: [64], what scores are divided by; of F16.
+  __device__ __forceinline__ void Store(float factor, unsigned char* tile, float* powers, int32_t thread) const {
 #pragma unroll
     for (int u = 0; u < kUnits; ++u) {
       const int32_t unit = thread + u * 128, row = unit / (kDim / 8), column = unit % (kDim / 8);
-      uint4 packed;
-      packed.x = PackBf16(low[u].x * factor, low[u].y * factor);
-      packed.y = PackBf16(low[u].z * factor, low[u].w * factor);
-      packed.z = PackBf16(high[u].x * factor, high[u].y * factor);
-      packed.w = PackBf16(high[u].z * factor, high[u].w * factor);
-      *reinterpret_cast<uint4*>(tile + column / 8 * 64 * 128 + row * 128 + ((column ^ row) % 8) * 16) = packed;
+      float x[8] = {low[u].x * factor,  low[u].y * factor,  low[u].z * factor,  low[u].w * factor,
+                    high[u].x * factor, high[u].y * factor, high[u].z * factor, high[u].w * factor};
+      if constexpr (kF16) {
+        // The kDim / 8 threads of a row stand side by side.
+        uint32_t largest = 0;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) largest = max(largest, MagnitudeBits(x[i]));
+#pragma unroll
+        for (int step = kDim / 16; step > 0; step /= 2) largest = max(largest, __shfl_xor_sync(0xffffffffu, largest, step));
+        const RowPower power = RowPowerOf(largest);
+        if (column == 0) powers[row] = power.inverse;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] *= power.power;
+      }
+      *reinterpret_cast<uint4*>(tile + column / 8 * 64 * 128 + row * 128 + ((column ^ row) % 8) * 16) =
+          make_uint4(PackPair<kF16>(x[0], x[1]), PackPair<kF16>(x[2], x[3]), PackPair<kF16>(x[4], x[5]), PackPair<kF16>(x[6], x[7]));
     }
   }
 };
@@ -286,7 +300,8 @@ __device__ __forceinline__ void HoldOperands(float (&o)[kOutputs], uint32_t (&p)
 }
 
 // RoundWeights in two steps: the first one ends with rounded weights that are still in s, so that it can be done while p is being
-// multiplied; the second one only moves halves of registers.
+// multiplied; the second one only moves halves of registers, or rounds again what is rounded already.
+template <bool kF16>
 __device__ __forceinline__ void SumRounded(float (&s)[kTileKeys / 2], const float (&alpha)[2], RowState* rows) {
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
@@ -294,22 +309,27 @@ __device__ __forceinline__ void SumRounded(float (&s)[kTileKeys / 2], const floa
 #pragma unroll
     for (int i = 0; i < kTileKeys / 16; ++i) {
       uint32_t p[4];
-      const float of_16 = RoundWeightsOf16(s, i, r, p);
+      const float of_16 = RoundWeightsOf16<kF16>(s, i, r, p);
       sum = i == 0 ? of_16 : sum + of_16;
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        s[8 * i + 4 * half + 2 * r] = __uint_as_float(p[2 * half + r] << 16);
-        s[8 * i + 4 * half + 2 * r + 1] = __uint_as_float(p[2 * half + r] & 0xFFFF0000u);
+        const float2 pair = UnpackPair<kF16>(p[2 * half + r]);
+        s[8 * i + 4 * half + 2 * r] = pair.x;
+        s[8 * i + 4 * half + 2 * r + 1] = pair.y;
       }
     }
     rows->sum[r] = fmaf(rows->sum[r], alpha[r], sum);
   }
 }
+template <bool kF16>
 __device__ __forceinline__ void PackRounded(const float (&s)[kTileKeys / 2], uint32_t (&p)[kTileKeys / 16][4]) {
 #pragma unroll
   for (int i = 0; i < kTileKeys / 16; ++i) {
 #pragma unroll
-    for (int q = 0; q < 4; ++q) p[i][q] = __byte_perm(__float_as_uint(s[8 * i + 2 * q]), __float_as_uint(s[8 * i + 2 * q + 1]), 0x7632);
+    for (int q = 0; q < 4; ++q) {
+      const float first = s[8 * i + 2 * q], second = s[8 * i + 2 * q + 1];
+      p[i][q] = kF16 ? PackF16(first, second) : __byte_perm(__float_as_uint(first), __float_as_uint(second), 0x7632);
+    }
   }
 }
 
@@ -319,31 +339,56 @@ __device__ __forceinline__ void FinishBefore(const float (&sum)[2]) {
   if (fminf(sum[0], sum[1]) < 0.f) __threadfence_block();
 }
 
+// Powers of F16 are found and read for each tile anew, as ThreadFor is: registers are short.
+template <int kDim, bool kF16>
+__device__ __forceinline__ void RaiseMaximumOf(float (&s)[kTileKeys / 2], int32_t tile, RowState* rows, float (&alpha)[2]) {
+  if constexpr (kF16) {
+    const uint32_t thread = threadIdx.x + (tile < 0 ? 1 : 0);
+    const unsigned char* const powers = SharedMemory() + AttentionShapeSm90<kDim>::kPowers + (thread / 32 - 4) * 64 + thread % 32 / 4 * 4;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float power = *reinterpret_cast<const volatile float*>(powers + 32 * r);
+      MakeWeights<true>(s, r, LargestScore(s, r), rows, alpha, power);
+    }
+  } else {
+    RaiseMaximum(s, rows, alpha);
+  }
+}
+
 // s = queries times keys.
-template <int kDim>
+template <int kDim, bool kF16>
 __device__ __forceinline__ void MultiplyKeys(float (&s)[kTileKeys / 2], uint64_t queries, uint64_t keys) {
   WgmmaFence();
 #pragma unroll
   for (int k = 0; k < kDim / 16; ++k) {
-    WgmmaBf16(s, WgmmaAdvance(queries, k / 4 * 64 * 128 + k % 4 * 32), WgmmaAdvance(keys, k / 4 * kSlabBytes + k % 4 * 32), k > 0);
+    const uint64_t a = WgmmaAdvance(queries, k / 4 * 64 * 128 + k % 4 * 32), b = WgmmaAdvance(keys, k / 4 * kSlabBytes + k % 4 * 32);
+    if constexpr (kF16) {
+      WgmmaF16(s, a, b, k > 0);
+    } else {
+      WgmmaBf16(s, a, b, k > 0);
+    }
   }
   WgmmaCommit();
 }
 
 // o += weights times values.
-template <int kOutputs>
+template <bool kF16, int kOutputs>
 __device__ __forceinline__ void MultiplyValues(float (&o)[kOutputs], const uint32_t (&p)[kTileKeys / 16][4], uint64_t values) {
   WgmmaFence();
 #pragma unroll
   for (int k = 0; k < kTileKeys / 16; ++k) {
-    WgmmaBf16<Major::kOther>(o, p[k], WgmmaAdvance(values, k * 16 * 128), true);
+    if constexpr (kF16) {
+      WgmmaF16<Major::kOther>(o, p[k], WgmmaAdvance(values, k * 16 * 128), true);
+    } else {
+      WgmmaBf16<Major::kOther>(o, p[k], WgmmaAdvance(values, k * 16 * 128), true);
+    }
   }
   WgmmaCommit();
 }
 
 // Infinite and NaN values of a masked tile, which were zero in the product, to the rows that see them. Of the weights it only matters
 // which are zero: the others make infinity of infinity.
-template <int kOutputs>
+template <bool kF16, int kOutputs>
 __device__ __forceinline__ void AddUnfinite(const AttentionArgs& args, const AttentionItemSm90& item, int32_t tile, const int32_t (&end)[2],
                                             const uint32_t* unfinite, const uint32_t (&p)[kTileKeys / 16][4], float (&o)[kOutputs]) {
   constexpr int kDim = 2 * kOutputs;
@@ -353,13 +398,14 @@ __device__ __forceinline__ void AddUnfinite(const AttentionArgs& args, const Att
   const RowBlock& block = args.blocks[item.block];
   const int32_t* pages = args.page_table + block.sequence * args.page_table_stride;
   const Visible visible[2] = {VisibleUpTo(block, end[0]), VisibleUpTo(block, end[1])};
-  uint32_t zero[2] = {0, 0};  // bit 2 i + e: of key 8 i + 2 (lane % 4) + e
+  uint32_t weighs[2] = {0, 0};  // bit i + 16 e: the weight of key 8 i + 2 (lane % 4) + e is not 0
 #pragma unroll
   for (int i = 0; i < kTileKeys / 8; ++i) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const uint32_t pair = p[i / 2][i % 2 * 2 + r];
-      zero[r] |= ((pair & 0xFFFFu) == 0 ? 1u : 0u) << 2 * i | (pair >> 16 == 0 ? 2u : 0u) << 2 * i;
+      // What is added carries into the sign of whatever is not 0.
+      const uint32_t pair = (p[i / 2][i % 2 * 2 + r] & 0x7FFF7FFFu) + 0x7FFF7FFFu;
+      weighs[r] |= pair >> (15 - i) & 0x00010001u << i;
     }
   }
 #pragma unroll 1
@@ -372,8 +418,8 @@ __device__ __forceinline__ void AddUnfinite(const AttentionArgs& args, const Att
     float weight[2];
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
-      const uint32_t of_owner = __shfl_sync(0xffffffffu, zero[r], threadIdx.x % 32 / 4 * 4 + key % 8 / 2);
-      weight[r] = of_owner >> (key / 8 * 2 + key % 2) & 1 ? 0.f : 1.f;
+      const uint32_t of_owner = __shfl_sync(0xffffffffu, weighs[r], threadIdx.x % 32 / 4 * 4 + key % 8 / 2);
+      weight[r] = of_owner >> (key / 8 + key % 2 * 16) & 1 ? 1.f : 0.f;
     }
     const bool sees[2] = {visible[0].Sees(index), visible[1].Sees(index)};
 #pragma unroll
@@ -381,7 +427,8 @@ __device__ __forceinline__ void AddUnfinite(const AttentionArgs& args, const Att
       const uint32_t pair = *reinterpret_cast<const uint32_t*>(row + (8 * j + threadIdx.x % 4 * 2) * 2);
 #pragma unroll
       for (int e = 0; e < 2; ++e) {
-        const float value = FromBf16(static_cast<uint16_t>(pair >> e * 16));
+        const auto bits = static_cast<uint16_t>(pair >> e * 16);
+        const float value = kF16 ? FromF16(bits) : FromBf16(bits);
 #pragma unroll
         for (int r = 0; r < 2; ++r) {
           const float sum = fmaf(weight[r], value, o[4 * j + 2 * r + e]);
@@ -493,8 +540,7 @@ __device__ __forceinline__ void Finish(const AttentionArgs& args, const Attentio
   int64_t at[2];  // of pairs
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    const int64_t stride = bf16 ? args.out_bf16_stride : args.out_stride;
-    at[r] = (Place(block, item.kv_head, args.group, kDim, first_row + 8 * r, stride) + column) / 2;
+    at[r] = (Place(block, item.kv_head, args.group, kDim, first_row + 8 * r, args.out_stride) + column) / 2;
   }
 #pragma unroll
   for (int j = 0; j < kOutputs / 4; ++j) {
@@ -514,7 +560,7 @@ __device__ __forceinline__ void Finish(const AttentionArgs& args, const Attentio
 }
 
 // Warpgroup number `warpgroup` of the consumers.
-template <int kDim>
+template <int kDim, bool kF16>
 __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned char* shared, int32_t warpgroup) {
   using Shape = AttentionShapeSm90<kDim>;
   constexpr int32_t kSplitTiles = kSplitKeys / kTileKeys;
@@ -534,13 +580,13 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
   // that takes the last one away.
   if (warpgroup == Shape::kConsumers - 1) NamedBarrierArrive(next_turn, 256);
 
-  Queries<kDim> queries;
+  Queries<kDim, kF16> queries;
   int32_t i = sm90.item_begin[blockIdx.x];
   queries.Fetch(args, sm90.items[i], warpgroup, ThreadFor(i));
 #pragma unroll 1
   for (;;) {
     const int32_t thread = ThreadFor(i), column = thread % 4 * 2;
-    queries.Store(args.factor, query_tile, thread);
+    queries.Store(args.factor, query_tile, reinterpret_cast<float*>(shared + Shape::kPowers + warpgroup * Shape::kPowerBytes), thread);
     ProxyFence();
     NamedBarrierSync(query_barrier, 128);
 
@@ -565,13 +611,13 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
     totals.Reset();
     int32_t tile = tiles.First();
     BarrierWait(&barriers->key_full[StageOf<kStages>(n)], ParityOf<kStages>(n));
-    MultiplyKeys<kDim>(s, query_descriptor, WgmmaAdvance(key_descriptor, StageOf<kStages>(n) * Shape::kTileBytes));
+    MultiplyKeys<kDim, kF16>(s, query_descriptor, WgmmaAdvance(key_descriptor, StageOf<kStages>(n) * Shape::kTileBytes));
     WgmmaWait<0>();
     WgmmaHold(s);
     if (threadIdx.x % 32 == 0) BarrierArrive(&barriers->key_empty[StageOf<kStages>(n)]);
     if (!tiles.Whole(tile)) MaskScores(s, end, tile * kTileKeys + column, args.blocks[sm90.items[i].block]);
-    RaiseMaximum(s, &rows, alpha);
-    RoundWeights(s, alpha, &rows, p);
+    RaiseMaximumOf<kDim, kF16>(s, tile, &rows, alpha);
+    RoundWeights<kF16>(s, alpha, &rows, p);
 
     // Tile `tile`, number n of the block, has its weights; `left` more are to come.
 #pragma unroll 1
@@ -581,9 +627,9 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
       BarrierWait(&barriers->key_full[next_stage], ParityOf<kStages>(n + 1));
       NamedBarrierSync(turn, 256);
       HoldOperands(o, p);
-      MultiplyKeys<kDim>(s, query_descriptor, WgmmaAdvance(key_descriptor, next_stage * Shape::kTileBytes));
+      MultiplyKeys<kDim, kF16>(s, query_descriptor, WgmmaAdvance(key_descriptor, next_stage * Shape::kTileBytes));
       BarrierWait(&barriers->value_full[stage], ParityOf<kStages>(n));
-      MultiplyValues(o, p, WgmmaAdvance(value_descriptor, stage * Shape::kTileBytes));
+      MultiplyValues<kF16>(o, p, WgmmaAdvance(value_descriptor, stage * Shape::kTileBytes));
       NamedBarrierArrive(next_turn, 256);
       WgmmaWait<1>();
       WgmmaHold(s);
@@ -594,15 +640,15 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
         totals.BeginClose(rows);
         rows = EmptyRows();
       }
-      RaiseMaximum(s, &rows, alpha);
+      RaiseMaximumOf<kDim, kF16>(s, next, &rows, alpha);
       if constexpr (Shape::kRoundsEarly) {
-        SumRounded(s, alpha, &rows);
+        SumRounded<kF16>(s, alpha, &rows);
         FinishBefore(rows.sum);
       }
 
       WgmmaWait<0>();
       WgmmaHold(o);
-      if (!tiles.Whole(tile)) AddUnfinite(args, sm90.items[i], tile, end, barriers->unfinite[stage], p, o);
+      if (!tiles.Whole(tile)) AddUnfinite<kF16>(args, sm90.items[i], tile, end, barriers->unfinite[stage], p, o);
       if (threadIdx.x % 32 == 0) BarrierArrive(&barriers->value_empty[stage]);
       if (closes) {
         totals.EndClose(o);
@@ -610,9 +656,9 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
         ScaleOutput(o, alpha);
       }
       if constexpr (Shape::kRoundsEarly) {
-        PackRounded(s, p);
+        PackRounded<kF16>(s, p);
       } else {
-        RoundWeights(s, alpha, &rows, p);
+        RoundWeights<kF16>(s, alpha, &rows, p);
       }
       tile = next;
       ++n;
@@ -620,10 +666,10 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
 
     BarrierWait(&barriers->value_full[StageOf<kStages>(n)], ParityOf<kStages>(n));
     HoldOperands(o, p);
-    MultiplyValues(o, p, WgmmaAdvance(value_descriptor, StageOf<kStages>(n) * Shape::kTileBytes));
+    MultiplyValues<kF16>(o, p, WgmmaAdvance(value_descriptor, StageOf<kStages>(n) * Shape::kTileBytes));
     WgmmaWait<0>();
     WgmmaHold(o);
-    if (!tiles.Whole(tile)) AddUnfinite(args, sm90.items[i], tile, end, barriers->unfinite[StageOf<kStages>(n)], p, o);
+    if (!tiles.Whole(tile)) AddUnfinite<kF16>(args, sm90.items[i], tile, end, barriers->unfinite[StageOf<kStages>(n)], p, o);
     if (threadIdx.x % 32 == 0) BarrierArrive(&barriers->value_empty[StageOf<kStages>(n)]);
     ++n;
     totals.BeginClose(rows);
@@ -640,7 +686,7 @@ __device__ __forceinline__ void Consume(const AttentionArgsSm90& sm90, unsigned 
   if (warpgroup == 0) NamedBarrierSync(turn, 256);
 }
 
-template <int kDim>
+template <int kDim, bool kF16>
 __global__ void __launch_bounds__(AttentionShapeSm90<kDim>::kThreads, 1)
     AttentionSm90Kernel(const __grid_constant__ AttentionArgsSm90 args) {
   using Shape = AttentionShapeSm90<kDim>;
@@ -663,23 +709,23 @@ __global__ void __launch_bounds__(AttentionShapeSm90<kDim>::kThreads, 1)
   const int32_t warp = __shfl_sync(0xffffffffu, threadIdx.x / 32, 0);
   if (warp < 4) {
     DecreaseRegisters<Shape::kProducerRegisters>();
-    if (warp == 0) Producer<kDim>(args, shared, threadIdx.x).Run();
+    if (warp == 0) Producer<kDim, kF16>(args, shared, threadIdx.x).Run();
   } else {
     IncreaseRegisters<Shape::kConsumerRegisters>();
-    Consume<kDim>(args, shared, warp / 4 - 1);
+    Consume<kDim, kF16>(args, shared, warp / 4 - 1);
   }
 }
 
-template <int kDim>
+template <int kDim, bool kF16>
 void Launch(Device& device, const AttentionArgsSm90& args, int32_t grid) {
   using Shape = AttentionShapeSm90<kDim>;
-  device.Launch({dim3(grid), dim3(Shape::kThreads), Shape::kSharedBytes, 1}, AttentionSm90Kernel<kDim>, args);
+  device.Launch({dim3(grid), dim3(Shape::kThreads), Shape::kSharedBytes, 1}, AttentionSm90Kernel<kDim, kF16>, args);
 }
 
 }  // namespace
 
 int32_t Sm90Rows(const DeviceLimits& limits, const KvLayout& pool) {
-  if (!limits.hopper || !limits.hopper_bits || pool.element_bytes != 2) return 0;
+  if (!limits.hopper || pool.element_bytes != 2 || !(pool.dtype == LANES_F16 ? limits.hopper_f16_bits : limits.hopper_bits)) return 0;
   if (pool.head_dim != pool.row || pool.block_bytes != 2 * pool.Values()) return 0;
   if (static_cast<int64_t>(pool.pages) * pool.kv_heads * 2 * LANES_PAGE_TOKENS > INT32_MAX) return 0;
   return pool.row == 64 ? AttentionShapeSm90<64>::kRows : pool.row == 128 ? AttentionShapeSm90<128>::kRows : 0;
@@ -689,17 +735,15 @@ bool LaunchSm90(Device& device, const AttentionArgs& args, const RowBlock* block
   const KvLayout& pool = args.pool;
   if (args.q_sink != nullptr || args.q_stride % 4 != 0 || reinterpret_cast<uintptr_t>(args.q) % 16 != 0) return false;
   // Results are written in pairs.
-  if (args.out_bf16 != nullptr) {
-    if (args.out_bf16_stride % 2 != 0 || reinterpret_cast<uintptr_t>(args.out_bf16) % 4 != 0) return false;
-  } else if (args.out_stride % 2 != 0 || reinterpret_cast<uintptr_t>(args.out) % 8 != 0) {
-    return false;
-  }
+  if (args.out_stride % 2 != 0 || reinterpret_cast<uintptr_t>(args.out_bf16) % 4 != 0) return false;
+  if (args.out_bf16 == nullptr && reinterpret_cast<uintptr_t>(args.out) % 8 != 0) return false;
   for (int32_t i = 0; i < count; ++i) {
     if (blocks[i].kv_len > INT32_MAX / args.group - kTileKeys) return false;  // rows and keys are counted in 32 bits
   }
   AttentionArgsSm90 sm90 = {};
   TensorMapParams map = {};
-  map.type = TensorMapType::kBf16;
+  const bool f16 = pool.dtype == LANES_F16;
+  map.type = f16 ? TensorMapType::kF16 : TensorMapType::kBf16;
   map.rank = 2;
   map.data = pool.data + pool.Block(args.layer, 0, 0);
   map.size[0] = pool.row;
@@ -718,9 +762,9 @@ bool LaunchSm90(Device& device, const AttentionArgs& args, const RowBlock* block
   sm90.item_begin = device.Stage(schedule.begin.data(), static_cast<int64_t>(schedule.begin.size()));
   const auto grid = static_cast<int32_t>(schedule.begin.size() - 1);
   if (pool.row == 64) {
-    Launch<64>(device, sm90, grid);
+    f16 ? Launch<64, true>(device, sm90, grid) : Launch<64, false>(device, sm90, grid);
   } else {
-    Launch<128>(device, sm90, grid);
+    f16 ? Launch<128, true>(device, sm90, grid) : Launch<128, false>(device, sm90, grid);
   }
   return true;
 }

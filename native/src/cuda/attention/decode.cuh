@@ -9,14 +9,15 @@
 
 namespace lanes::cuda {
 
-template <int kDim, bool kS8>
+template <int kDim, Elements kElements>
 class Decode {
+  static constexpr bool kS8 = kElements == Elements::kS8, kF16 = kElements == Elements::kF16;
   static constexpr int kThreads = kDecodeWarps * 32;
   static constexpr int kUnitDims = DecodeUnitDims(kDim, kS8);
   static constexpr int kUnits = kDim / kUnitDims;
   static constexpr int kUnitChunks = kUnitDims / kChunkDims;
   static constexpr int kParts = kS8 ? 2 : 1;
-  using BlockQueries = Queries<kDim, kS8>;
+  using BlockQueries = Queries<kDim, kElements>;
   static_assert(kTileKeys == 16 * kDecodeWarps && kChunkDims == 8 * kDecodeWarps);
 
   // What the warps tell each other, in shared memory.
@@ -113,7 +114,7 @@ class Decode {
       float largest = maxima[0][Row(h)];
 #pragma unroll
       for (int w = 1; w < kDecodeWarps; ++w) largest = fmaxf(largest, maxima[w][Row(h)]);
-      MakeWeights(s, h, largest, &rows_, alpha);
+      MakeWeights<kF16>(s, h, largest, &rows_, alpha);
     }
   }
 
@@ -126,7 +127,7 @@ class Decode {
       if constexpr (kS8) {
         sum = SplitWeightsOf16(s, 0, h, stream_.ValueScales() + key, weights[0], weights[kParts - 1]);
       } else {
-        sum = RoundWeightsOf16(s, 0, h, weights[0]);
+        sum = RoundWeightsOf16<kF16>(s, 0, h, weights[0]);
       }
       exchange_->sum[warp_][Row(h)][threadIdx.x % 4] = sum;
     }
@@ -171,7 +172,7 @@ class Decode {
           uint32_t a[4];
           WeightFragment(a, part, step + i);
 #pragma unroll
-          for (int c = 0; c < kUnitChunks; ++c) Multiply(o_ + (u * kUnitChunks + c) * 4, a, b[c][i]);
+          for (int c = 0; c < kUnitChunks; ++c) Multiply<kF16>(o_ + (u * kUnitChunks + c) * 4, a, b[c][i]);
         }
       }
     }
@@ -185,7 +186,7 @@ class Decode {
   __device__ __forceinline__ bool HasUnseen(const unsigned char* unit, const Span (&span)[2]) const {
     bool found = false;
 #pragma unroll
-    for (int c = 0; c < kUnitChunks; ++c) found |= HasUnseenNonFinite<1>(unit, c * 8 + warp_, span);
+    for (int c = 0; c < kUnitChunks; ++c) found |= HasUnseenNonFinite<1, kF16>(unit, c * 8 + warp_, span);
     return found;
   }
 
@@ -194,7 +195,7 @@ class Decode {
 #pragma unroll
     for (int step = 0; step < 8; ++step) WeightFragment(weights[step], 0, step);
 #pragma unroll
-    for (int c = 0; c < kUnitChunks; ++c) AddValuesRowByRow<1>(o_ + (u * kUnitChunks + c) * 4, weights, unit, c * 8 + warp_, span);
+    for (int c = 0; c < kUnitChunks; ++c) AddValuesRowByRow<1, kF16>(o_ + (u * kUnitChunks + c) * 4, weights, unit, c * 8 + warp_, span);
   }
 
   const AttentionArgs& args_;

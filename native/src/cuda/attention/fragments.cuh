@@ -1,4 +1,4 @@
-// BF16 attention on the accumulators of tensor cores: steps 4, 5, 7 and 8 of attention.h. mma.sync (16 rows of a warp) and wgmma (64 rows
+// BF16 and F16 attention on the accumulators of tensor cores: steps 4, 5, 7 and 8 of attention.h. mma.sync (16 rows of a warp) and wgmma (64 rows
 // of a warpgroup) lay out their results alike, so all kernels share these functions, and with them their bits.
 //
 // A thread holds, of two rows r = 0 and 1 (lane / 4 and lane / 4 + 8 of its warp's 16), the columns 8 j + 2 (lane % 4) + {0, 1}:
@@ -36,47 +36,68 @@ __device__ __forceinline__ float LargestScore(const float (&s)[kScores], int r) 
 }
 
 // Takes a tile's largest score of row r into the maximum, and makes scores weights, not yet rounded. `alpha` is what sums and outputs
-// so far are worth.
-template <int kScores>
-__device__ __forceinline__ void MakeWeights(float (&s)[kScores], int r, float largest, RowState* rows, float (&alpha)[2]) {
+// so far are worth. F16: scores are `power` times s.
+template <bool kF16 = false, int kScores>
+__device__ __forceinline__ void MakeWeights(float (&s)[kScores], int r, float largest, RowState* rows, float (&alpha)[2],
+                                            float power = 1.f) {
+  if constexpr (kF16) largest *= power;
   largest = fmaxf(largest, rows->maximum[r]);
-  const float base = largest == MinusInfinity() ? 0.f : largest;
+  float base = largest == MinusInfinity() ? 0.f : largest;
+  if constexpr (kF16) base = fmaf(base, 0.f, base);  // an infinite score is NaN minus itself, but not inside of a fused product
   alpha[r] = Exp2(rows->maximum[r] - base);
   rows->maximum[r] = largest;
 #pragma unroll
   for (int j = 0; j < kScores / 4; ++j) {
-    s[4 * j + 2 * r] = Exp2(s[4 * j + 2 * r] - base);
-    s[4 * j + 2 * r + 1] = Exp2(s[4 * j + 2 * r + 1] - base);
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      float& score = s[4 * j + 2 * r + e];
+      score = Exp2(kF16 ? fmaf(score, power, -base) : score - base);
+    }
   }
 }
 
 // Both, for a quad that holds a whole tile.
-template <int kScores>
+template <bool kF16 = false, int kScores>
 __device__ __forceinline__ void RaiseMaximum(float (&s)[kScores], RowState* rows, float (&alpha)[2]) {
 #pragma unroll
-  for (int r = 0; r < 2; ++r) MakeWeights(s, r, LargestScore(s, r), rows, alpha);
+  for (int r = 0; r < 2; ++r) MakeWeights<kF16>(s, r, LargestScore(s, r), rows, alpha);
+}
+
+// Two numbers as 16 bits each, half to even, and back.
+template <bool kF16>
+__device__ __forceinline__ uint32_t PackPair(float low, float high) {
+  return kF16 ? PackF16(low, high) : PackBf16(low, high);
+}
+template <bool kF16>
+__device__ __forceinline__ float2 UnpackPair(uint32_t pair) {
+  if constexpr (kF16) return UnpackF16(pair);
+  return make_float2(__uint_as_float(pair << 16), __uint_as_float(pair & 0xffff0000u));
+}
+
+// Two elements, of which some are infinite or NaN, have bit 15 or 31 in this: an exponent of ones carries into the sign.
+template <bool kF16>
+__device__ __forceinline__ uint32_t UnfiniteBits(uint32_t pair) {
+  return kF16 ? (pair & 0x7C007C00u) + 0x04000400u : (pair & 0x7F807F80u) + 0x00800080u;
 }
 
 // Rounds weights of 16 keys, elements [8 i, 8 i + 8), into a left operand of the products with the values. Returns row r's u[i].
-template <int kScores>
+template <bool kF16 = false, int kScores>
 __device__ __forceinline__ float RoundWeightsOf16(const float (&s)[kScores], int i, int r, uint32_t (&p)[4]) {
-  const uint32_t low = PackBf16(s[8 * i + 2 * r], s[8 * i + 2 * r + 1]);
-  const uint32_t high = PackBf16(s[8 * i + 4 + 2 * r], s[8 * i + 4 + 2 * r + 1]);
-  p[r] = low;
-  p[2 + r] = high;
-  const float of_low = __uint_as_float(low << 16) + __uint_as_float(low & 0xffff0000u);
-  return of_low + (__uint_as_float(high << 16) + __uint_as_float(high & 0xffff0000u));
+  p[r] = PackPair<kF16>(s[8 * i + 2 * r], s[8 * i + 2 * r + 1]);
+  p[2 + r] = PackPair<kF16>(s[8 * i + 4 + 2 * r], s[8 * i + 4 + 2 * r + 1]);
+  const float2 low = UnpackPair<kF16>(p[r]), high = UnpackPair<kF16>(p[2 + r]);
+  return (low.x + low.y) + (high.x + high.y);
 }
 
 // Rounds a tile's weights into the left operand of the products with the values (p[i]: keys 16 i to 16 i + 15), and sums them.
-template <int kScores>
+template <bool kF16 = false, int kScores>
 __device__ __forceinline__ void RoundWeights(const float (&s)[kScores], const float (&alpha)[2], RowState* rows,
                                              uint32_t (&p)[kScores / 8][4]) {
 #pragma unroll
   for (int r = 0; r < 2; ++r) {
-    float sum = RoundWeightsOf16(s, 0, r, p[0]);
+    float sum = RoundWeightsOf16<kF16>(s, 0, r, p[0]);
 #pragma unroll
-    for (int i = 1; i < kScores / 8; ++i) sum += RoundWeightsOf16(s, i, r, p[i]);
+    for (int i = 1; i < kScores / 8; ++i) sum += RoundWeightsOf16<kF16>(s, i, r, p[i]);
     rows->sum[r] = fmaf(rows->sum[r], alpha[r], sum);
   }
 }

@@ -44,7 +44,8 @@ inline int32_t DecodeDim(int32_t row) { return row <= 64 ? 64 : row <= 128 ? 128
 constexpr int32_t DecodeUnitDims(int32_t dim, bool s8) { return dim == 64 || dim == 512 || s8 ? 64 : 128; }
 
 constexpr int32_t kPrefillTotalsBytes = kPrefillRows * 8;  // (M, L) of each row
-constexpr int32_t QueryBytes(int32_t rows, int32_t dim, bool s8) { return s8 ? rows * (dim * 4 + 16) : rows * dim * 2; }
+// With room for a power of two a row, which bfloat16 has not.
+constexpr int32_t QueryBytes(int32_t rows, int32_t dim, bool s8) { return rows * (dim * (s8 ? 4 : 2) + 16); }
 constexpr int32_t UnitBytes(int32_t unit_dims) { return kTileKeys * unit_dims * 2; }
 constexpr int32_t StageBytes(int32_t unit_dims, bool s8) { return UnitBytes(unit_dims) / (s8 ? 2 : 1) + (s8 ? 8 * kTileKeys : 0); }
 constexpr int32_t StreamFixedBytes(int32_t unit_dims, bool s8) { return s8 ? 2 * UnitBytes(unit_dims) + 8 * kTileKeys : 0; }

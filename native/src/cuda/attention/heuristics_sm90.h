@@ -38,7 +38,9 @@ struct AttentionShapeSm90 {
   static constexpr uint32_t kValues = kKeys + kStages * kTileBytes;
   static constexpr uint32_t kTotals = kValues + kStages * kTileBytes;
   static constexpr uint32_t kSums = kTotals + kConsumers * kTotalBytes;
-  static constexpr uint32_t kBarriers = kSums + kConsumers * kSumBytes;
+  static constexpr uint32_t kPowerBytes = 64 * 4;         // of a warpgroup; F16
+  static constexpr uint32_t kPowers = kSums + kConsumers * kSumBytes;
+  static constexpr uint32_t kBarriers = kPowers + kConsumers * kPowerBytes;
   static constexpr uint32_t kSharedBytes = kBarriers + 256;
   static_assert(kSharedBytes <= 227 * 1024);
   static_assert(128 * kProducerRegisters + 128 * kConsumers * kConsumerRegisters <= 65536);

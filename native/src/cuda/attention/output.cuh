@@ -11,10 +11,10 @@ __device__ __forceinline__ float* SlotOf(const AttentionArgs& args, int64_t slot
   return args.partials + (slot * args.pool.kv_heads + kv_head) * args.slot_floats;
 }
 
-// Of row `r` of a block: where it begins in a matrix [tokens, heads * head_dim] with this stride.
-__device__ __forceinline__ int64_t OutOf(const AttentionArgs& args, const RowBlock& block, int32_t kv_head, int32_t r, int64_t stride) {
+// Of row `r` of a block: where it begins in `out` and `out_bf16`.
+__device__ __forceinline__ int64_t OutOf(const AttentionArgs& args, const RowBlock& block, int32_t kv_head, int32_t r) {
   const int64_t row = block.row_begin + r, head = kv_head * static_cast<int64_t>(args.group) + row % args.group;
-  return (block.first_token + row / args.group) * stride + head * args.pool.head_dim;
+  return (block.first_token + row / args.group) * args.out_stride + head * args.pool.head_dim;
 }
 
 // A row's (M, L) from one split to the next. While L is 0, T is 0, and has no place in `out` yet.
@@ -27,15 +27,13 @@ struct RunningTotal {
 class RowOutput {
  public:
   __device__ RowOutput(const AttentionArgs& args, const RowBlock& block, int32_t kv_head, int32_t r)
-      : dims_(args.pool.head_dim), partial_(block.partial >= 0) {
+      : args_(args), partial_(block.partial >= 0) {
     if (partial_) {
-      float* const slot = SlotOf(args, block.partial, kv_head);
-      to_ = slot + static_cast<int64_t>(r) * args.pool.row;
+      const int64_t slot = SlotOf(args, block.partial, kv_head) - args.partials;
+      at_ = slot + static_cast<int64_t>(r) * args.pool.row;
       state_ = slot + static_cast<int64_t>(args.slot_rows) * args.pool.row + r;
-      slot_rows_ = args.slot_rows;
     } else {
-      if (args.out != nullptr) to_ = args.out + OutOf(args, block, kv_head, r, args.out_stride);
-      if (args.out_bf16 != nullptr) to_bf16_ = args.out_bf16 + OutOf(args, block, kv_head, r, args.out_bf16_stride);
+      at_ = OutOf(args, block, kv_head, r);
     }
   }
 
@@ -45,8 +43,8 @@ class RowOutput {
   __device__ void Close(float maximum, float sum, bool last, bool writer, RunningTotal* total) {
     if (partial_) {
       if (writer) {
-        state_[0] = maximum;
-        state_[slot_rows_] = sum;
+        args_.partials[state_] = maximum;
+        args_.partials[state_ + args_.slot_rows] = sum;
       }
       return;
     }
@@ -60,27 +58,26 @@ class RowOutput {
   }
 
   __device__ void Write(int32_t d, float output) const {
-    if (d >= dims_) return;
-    if (!partial_) {
-      output = total_.Merge(first_ ? 0.0f : to_[d], output);
-      if (last_) output = FinishOutput(output, reciprocal_);
-      if (last_ && to_bf16_ != nullptr) {
-        to_bf16_[d] = ToBf16(output);
-        return;
-      }
+    if (d >= args_.pool.head_dim) return;
+    if (partial_) {
+      args_.partials[at_ + d] = output;
+      return;
     }
-    to_[d] = output;
+    output = total_.Merge(first_ ? 0.0f : args_.out[at_ + d], output);
+    if (last_) output = FinishOutput(output, reciprocal_);
+    if (last_ && args_.out_bf16 != nullptr) {
+      args_.out_bf16[at_ + d] = ToBf16(output);
+    } else {
+      args_.out[at_ + d] = output;
+    }
   }
 
  private:
-  const int32_t dims_;
+  const AttentionArgs& args_;
   const bool partial_;
   bool first_ = true, last_ = false;
   float reciprocal_ = 0;
-  float* to_ = nullptr;
-  uint16_t* to_bf16_ = nullptr;
-  float* state_ = nullptr;
-  int32_t slot_rows_ = 0;
+  int64_t at_, state_ = 0;  // elements of `partials`, or of what is written
   RowTotal total_;
 };
 

@@ -9,13 +9,14 @@
 
 namespace lanes::cuda {
 
-template <int kDim, bool kS8>
+template <int kDim, Elements kElements>
 class Prefill {
+  static constexpr bool kS8 = kElements == Elements::kS8, kF16 = kElements == Elements::kF16;
   static constexpr int kThreads = kPrefillRows * 2;
   static constexpr int kUnitDims = kChunkDims;
   static constexpr int kUnits = kDim / kUnitDims;
   static constexpr int kParts = kS8 ? 2 : 1;
-  using BlockQueries = Queries<kDim, kS8>;
+  using BlockQueries = Queries<kDim, kElements>;
 
  public:
   using Stream = UnitStream<kThreads, kUnitDims, kS8>;
@@ -26,13 +27,12 @@ class Prefill {
         totals_(reinterpret_cast<RunningTotal*>(SharedMemory() + kStateBytes)),
         q_{SharedMemory() + kStateBytes + kPrefillTotalsBytes, kPrefillRows},
         q_sink_{q_.memory + BlockQueries::Bytes(kPrefillRows), kPrefillRows},
-        sinks_(args.q_sink != nullptr ? state->block.sinks : 0),
         first_row_(threadIdx.x / 32 * 16),
         stream_(args, state, kUnits, args.q_sink != nullptr ? q_sink_.memory + BlockQueries::Bytes(kPrefillRows) : q_sink_.memory) {}
 
   __device__ void Run() {
     q_.Load(args_, *state_, args_.q);
-    if (sinks_ > 0) q_sink_.Load(args_, *state_, args_.q_sink);
+    if (Sinks() > 0) q_sink_.Load(args_, *state_, args_.q_sink);
     if (threadIdx.x < kPrefillRows) totals_[threadIdx.x] = RunningTotal();
     VisitTiles(*state_, this);
   }
@@ -47,7 +47,7 @@ class Prefill {
   __device__ __forceinline__ void RunTile(int64_t tile_key) {
     float s[64];
     const bool masked = !state_->view.Whole(tile_key);
-    const int32_t sinks = ClampToTile(sinks_ - tile_key);
+    const int32_t sinks = ClampToTile(Sinks() - tile_key);
     MakeScores<8, kUnitDims>(s, q_, q_sink_, sinks, first_row_, 0, &stream_);
     if constexpr (kS8) ScaleScores<8>(s, PowersOf(q_, q_sink_, Row(0), sinks), stream_.KeyScales(), 0);
     if (masked) {
@@ -56,12 +56,12 @@ class Prefill {
       MaskScores<8>(s, span, 0);
     }
     float alpha[2];
-    RaiseMaximum(s, &rows_, alpha);
+    RaiseMaximum<kF16>(s, &rows_, alpha);
     uint32_t weights[kParts][8][4];
     if constexpr (kS8) {
       SplitWeights(s, alpha, weights);
     } else {
-      RoundWeights(s, alpha, &rows_, weights[0]);
+      RoundWeights<kF16>(s, alpha, &rows_, weights[0]);
     }
     ScaleOutput(o_, alpha);
 #pragma unroll
@@ -87,6 +87,8 @@ class Prefill {
   }
 
  private:
+  // Keys below this take q_sink. Asked for each tile: registers are short.
+  __device__ int64_t Sinks() const { return args_.q_sink != nullptr ? state_->block.sinks : 0; }
   __device__ int32_t Row(int h) const { return first_row_ + threadIdx.x % 32 / 4 + 8 * h; }
 
   __device__ __forceinline__ void SplitWeights(const float (&s)[64], const float (&alpha)[2], uint32_t (&weights)[kParts][8][4]) {
@@ -115,8 +117,8 @@ class Prefill {
     if (!kS8 && masked) {
       Span span[2];
       SpansOf(tile_key, span);
-      if (HasUnseenNonFinite<8>(unit, 0, span)) {
-        AddValuesRowByRow<8>(o_ + u * 32, weights[0], unit, 0, span);
+      if (HasUnseenNonFinite<8, kF16>(unit, 0, span)) {
+        AddValuesRowByRow<8, kF16>(o_ + u * 32, weights[0], unit, 0, span);
         return;
       }
     }
@@ -128,8 +130,8 @@ class Prefill {
         ValueFragment(b, unit, step * 16, n);
 #pragma unroll
         for (int part = 0; part < kParts; ++part) {
-          Multiply(o_ + (u * 8 + n) * 4, weights[part][step], b[0]);
-          Multiply(o_ + (u * 8 + n) * 4 + 4, weights[part][step], b[1]);
+          Multiply<kF16>(o_ + (u * 8 + n) * 4, weights[part][step], b[0]);
+          Multiply<kF16>(o_ + (u * 8 + n) * 4 + 4, weights[part][step], b[1]);
         }
       }
     }
@@ -139,7 +141,6 @@ class Prefill {
   const BlockState* const state_;
   RunningTotal* const totals_;  // [kPrefillRows]: what many tiles do not look at, not in registers
   const BlockQueries q_, q_sink_;
-  const int64_t sinks_;
   const int32_t first_row_;
   Stream stream_;
   float o_[kDim / 2];

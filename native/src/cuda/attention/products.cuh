@@ -5,15 +5,21 @@
 
 #include "cuda/attention/fragments.cuh"
 #include "cuda/attention/stream.cuh"
+#include "cuda/common/quantize.cuh"
+#include "cuda/common/reduce.cuh"
+#include "cuda/common/row_power.cuh"
 
 namespace lanes::cuda {
 
-constexpr uint32_t kAllLanes = 0xffffffffu;
-
 // d: 4 elements of an array of accumulators.
+template <bool kF16>
 __device__ __forceinline__ void Multiply(float* d, const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   float part[4] = {d[0], d[1], d[2], d[3]};
-  MmaBf16(part, a, b);
+  if constexpr (kF16) {
+    MmaF16(part, a, b);
+  } else {
+    MmaBf16(part, a, b);
+  }
   d[0] = part[0];
   d[1] = part[1];
   d[2] = part[2];
@@ -22,14 +28,16 @@ __device__ __forceinline__ void Multiply(float* d, const uint32_t (&a)[4], const
 
 // ---- Queries -----------------------------------------------------------------------------------------------------
 
-// A block's queries in shared memory: [parts][kDim / 64][rows][64] bfloat16 with the swizzle of units; of INT8 two parts, high and low,
-// and the powers. `rows` is 16 times a power of two, or 8: then rows 8 to 15 of a fragment are those 0 to 7 again, and nobody uses them.
-template <int kDim, bool kS8>
+// A block's queries in shared memory: [parts][kDim / 64][rows][64] elements of 16 bits with the swizzle of units; of INT8 two parts, high
+// and low; and the powers of INT8 and F16. `rows` is 16 times a power of two, or 8: then rows 8 to 15 of a fragment are those 0 to 7 again,
+// and nobody uses them.
+template <int kDim, Elements kElements>
 struct Queries {
-  static constexpr int kParts = kS8 ? 2 : 1;
+  static constexpr bool kF16 = kElements == Elements::kF16;
+  static constexpr int kParts = kElements == Elements::kS8 ? 2 : 1;
   static constexpr int kChunks = kDim / kChunkDims;
 
-  static __host__ __device__ constexpr int32_t Bytes(int32_t rows) { return rows * (kParts * kDim * 2 + (kS8 ? 16 : 0)); }
+  static __host__ __device__ constexpr int32_t Bytes(int32_t rows) { return rows * (kParts * kDim * 2 + 16); }
 
   unsigned char* memory;
   int32_t rows;
@@ -49,11 +57,9 @@ struct Queries {
         x[2 * i] = r < state.block.rows && d < args.pool.head_dim ? from[d] * args.factor : 0.0f;
         x[2 * i + 1] = r < state.block.rows && d + 1 < args.pool.head_dim ? from[d + 1] * args.factor : 0.0f;
       }
-      if constexpr (kS8) {
-        StoreS16(x, r, lane);
-      } else {
-        Store(x, r, lane, 0);
-      }
+      if constexpr (kElements == Elements::kS8) StoreS16(x, r, lane);
+      if constexpr (kElements == Elements::kF16) StoreF16(x, r, lane);
+      if constexpr (kElements == Elements::kBf16) Store(x, r, lane, 0);
     }
   }
 
@@ -67,16 +73,28 @@ struct Queries {
   __device__ void Store(const float (&x)[kDim / 32], int32_t r, int32_t lane, int part) const {
 #pragma unroll
     for (int i = 0; i < kDim / 64; ++i) {
-      *reinterpret_cast<uint32_t*>(Chunk(part, i) + Swizzled(r, lane / 4) + lane % 4 * 4) = PackBf16(x[2 * i], x[2 * i + 1]);
+      *reinterpret_cast<uint32_t*>(Chunk(part, i) + Swizzled(r, lane / 4) + lane % 4 * 4) = PackPair<kF16>(x[2 * i], x[2 * i + 1]);
     }
   }
 
-  __device__ void StoreS16(float (&x)[kDim / 32], int32_t r, int32_t lane) const {
+  // The largest magnitude of a row, as bits.
+  static __device__ uint32_t LargestBits(const float (&x)[kDim / 32]) {
     uint32_t largest = 0;
 #pragma unroll
-    for (int i = 0; i < kDim / 32; ++i) largest = max(largest, __float_as_uint(x[i]) & 0x7FFFFFFFu);
+    for (int i = 0; i < kDim / 32; ++i) largest = max(largest, MagnitudeBits(x[i]));
+    return ReduceWarp(largest, Larger());
+  }
+
+  __device__ void StoreF16(float (&x)[kDim / 32], int32_t r, int32_t lane) const {
+    const RowPower power = RowPowerOf(LargestBits(x));
+    if (lane == 0) Powers()[r] = power.inverse;
 #pragma unroll
-    for (int step = 16; step > 0; step /= 2) largest = max(largest, __shfl_xor_sync(kAllLanes, largest, step));
+    for (int i = 0; i < kDim / 32; ++i) x[i] *= power.power;
+    Store(x, r, lane, 0);
+  }
+
+  __device__ void StoreS16(float (&x)[kDim / 32], int32_t r, int32_t lane) const {
+    const uint32_t largest = LargestBits(x);
     // 2^(exponent - 15), exponent as of frexp, and not below -111; NaN where the row holds what is no number.
     const uint32_t exponent = max(largest >> 23, 15u);
     if (lane == 0) Powers()[r] = largest >= 0x7F800000u ? __uint_as_float(0x7FFFFFFFu) : __uint_as_float((exponent - 14) << 23);
@@ -106,31 +124,60 @@ __device__ __forceinline__ void KeyFragment(uint32_t (&b)[2][2], const unsigned 
 }
 
 // Adds a unit's dimensions to the scores of keys [first_key, first_key + 16 kPairs). `first_step`: the unit's first dimension / 16.
-template <int kPairs, int kUnitDims, int kDim, bool kS8>
-__device__ __forceinline__ void AddScores(float (&s)[8 * kPairs], const Queries<kDim, kS8>& q, int32_t first_row, int first_step,
+template <int kPairs, int kUnitDims, int kDim, Elements kElements>
+__device__ __forceinline__ void AddScores(float (&s)[8 * kPairs], const Queries<kDim, kElements>& q, int32_t first_row, int first_step,
                                           const unsigned char* unit, int32_t first_key) {
 #pragma unroll
   for (int step = 0; step < kUnitDims / 16; ++step) {
     uint32_t a[2][4];
 #pragma unroll
-    for (int part = 0; part < (kS8 ? 2 : 1); ++part) q.Fragment(a[part], part, first_step + step, first_row);
+    for (int part = 0; part < Queries<kDim, kElements>::kParts; ++part) q.Fragment(a[part], part, first_step + step, first_row);
 #pragma unroll
     for (int pair = 0; pair < kPairs; ++pair) {
       uint32_t b[2][2];
       KeyFragment(b, unit, step, first_key + pair * 16);
 #pragma unroll
-      for (int part = 0; part < (kS8 ? 2 : 1); ++part) {
-        Multiply(s + 8 * pair, a[part], b[0]);
-        Multiply(s + 8 * pair + 4, a[part], b[1]);
+      for (int part = 0; part < Queries<kDim, kElements>::kParts; ++part) {
+        Multiply<kElements == Elements::kF16>(s + 8 * pair, a[part], b[0]);
+        Multiply<kElements == Elements::kF16>(s + 8 * pair + 4, a[part], b[1]);
       }
     }
   }
 }
 
+// Powers of two of INT8 and F16 queries in rows g and g + 8; the tile's keys below `sinks` have those of q_sink.
+struct RowPowers {
+  float q[2], q_sink[2];
+  int32_t sinks;
+};
+
+template <int kDim, Elements kElements>
+__device__ __forceinline__ RowPowers PowersOf(const Queries<kDim, kElements>& q, const Queries<kDim, kElements>& q_sink, int64_t row,
+                                              int32_t sinks) {
+  const int32_t low = static_cast<int32_t>(row) & (q.rows - 1), high = static_cast<int32_t>(row + 8) & (q.rows - 1);
+  RowPowers powers = {{q.Powers()[low], q.Powers()[high]}, {1.0f, 1.0f}, sinks};
+  if (sinks > 0) {
+    powers.q_sink[0] = q_sink.Powers()[low];
+    powers.q_sink[1] = q_sink.Powers()[high];
+  }
+  return powers;
+}
+
+// sum * power, of F16.
+template <int kPairs>
+__device__ __forceinline__ void ScaleScores(float (&s)[8 * kPairs], const RowPowers& powers, int32_t first_key) {
+#pragma unroll
+  for (int n = 0; n < 2 * kPairs; ++n) {
+    const int32_t key = first_key + n * 8 + threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) s[4 * n + i] *= key + i % 2 < powers.sinks ? powers.q_sink[i / 2] : powers.q[i / 2];
+  }
+}
+
 // Scores of a tile of which some keys are attention sinks with queries of their own, its first `sinks`: the pairs before them by one query,
 // those behind by the other. Of the pair among whose keys they end both are made, turn and turn about.
-template <int kPairs, int kUnitDims, int kDim, bool kS8, class Stream>
-__device__ __forceinline__ void MakeSinkScores(float (&s)[8 * kPairs], const Queries<kDim, kS8>& q, const Queries<kDim, kS8>& q_sink,
+template <int kPairs, int kUnitDims, int kDim, Elements kElements, class Stream>
+__device__ __forceinline__ void MakeSinkScores(float (&s)[8 * kPairs], const Queries<kDim, kElements>& q, const Queries<kDim, kElements>& q_sink,
                                                int32_t sinks, int32_t first_row, int32_t first_key, Stream* stream) {
   float other[8] = {};  // of that pair, by the query whose turn it is not
 #pragma unroll 1
@@ -139,7 +186,7 @@ __device__ __forceinline__ void MakeSinkScores(float (&s)[8 * kPairs], const Que
 #pragma unroll 1
     for (int turn = 0; turn < 2; ++turn) {
       const bool of_sinks = turn == 1;
-      const Queries<kDim, kS8> either = {of_sinks ? q_sink.memory : q.memory, q.rows};
+      const Queries<kDim, kElements> either = {of_sinks ? q_sink.memory : q.memory, q.rows};
 #pragma unroll
       for (int pair = 0; pair < kPairs; ++pair) {
         const int32_t key = first_key + pair * 16;
@@ -147,7 +194,7 @@ __device__ __forceinline__ void MakeSinkScores(float (&s)[8 * kPairs], const Que
         float part[8];
 #pragma unroll
         for (int i = 0; i < 8; ++i) part[i] = s[8 * pair + i];
-        AddScores<1, kUnitDims, kDim, kS8>(part, either, first_row, u * kUnitDims / 16, unit, key);
+        AddScores<1, kUnitDims, kDim, kElements>(part, either, first_row, u * kUnitDims / 16, unit, key);
         const bool both = key < sinks && key + 16 > sinks;
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
@@ -164,19 +211,31 @@ __device__ __forceinline__ void MakeSinkScores(float (&s)[8 * kPairs], const Que
   }
 }
 
-// Scores of keys [first_key, first_key + 16 kPairs) of the stream's next tile, of which the first `sinks` have queries of their own.
-template <int kPairs, int kUnitDims, int kDim, bool kS8, class Stream>
-__device__ __forceinline__ void MakeScores(float (&s)[8 * kPairs], const Queries<kDim, kS8>& q, const Queries<kDim, kS8>& q_sink,
+// Scores of keys [first_key, first_key + 16 kPairs) of the stream's next tile, of which the first `sinks` have queries of their own. Of
+// F16 times their queries' powers, of INT8 the sums alone.
+template <int kPairs, int kUnitDims, int kDim, Elements kElements, class Stream>
+__device__ __forceinline__ void MakeScores(float (&s)[8 * kPairs], const Queries<kDim, kElements>& q, const Queries<kDim, kElements>& q_sink,
                                            int32_t sinks, int32_t first_row, int32_t first_key, Stream* stream) {
 #pragma unroll
   for (int i = 0; i < 8 * kPairs; ++i) s[i] = 0;
   if (sinks > 0) {
     MakeSinkScores<kPairs, kUnitDims>(s, q, q_sink, sinks, first_row, first_key, stream);
+    if constexpr (kElements == Elements::kF16) {
+      ScaleScores<kPairs>(s, PowersOf(q, q_sink, first_row + threadIdx.x % 32 / 4, sinks), first_key);
+    }
     return;
   }
 #pragma unroll 1
   for (int u = 0; u < kDim / kUnitDims; ++u) {
-    AddScores<kPairs, kUnitDims, kDim, kS8>(s, q, first_row, u * kUnitDims / 16, stream->Next(), first_key);
+    AddScores<kPairs, kUnitDims, kDim, kElements>(s, q, first_row, u * kUnitDims / 16, stream->Next(), first_key);
+  }
+  if constexpr (kElements == Elements::kF16) {
+#pragma unroll
+    for (int h = 0; h < 2; ++h) {
+      const float power = q.Powers()[(first_row + threadIdx.x % 32 / 4 + 8 * h) & (q.rows - 1)];
+#pragma unroll
+      for (int i = 0; i < 4 * kPairs; ++i) s[i / 2 * 4 + 2 * h + i % 2] *= power;
+    }
   }
 }
 
@@ -192,24 +251,7 @@ __device__ __forceinline__ void MaskScores(float (&s)[8 * kPairs], const Span (&
   }
 }
 
-// Powers of two of INT8 queries in rows g and g + 8; the tile's keys below `sinks` have those of q_sink.
-struct RowPowers {
-  float q[2], q_sink[2];
-  int32_t sinks;
-};
-
-template <int kDim>
-__device__ __forceinline__ RowPowers PowersOf(const Queries<kDim, true>& q, const Queries<kDim, true>& q_sink, int64_t row, int32_t sinks) {
-  const int32_t low = static_cast<int32_t>(row) & (q.rows - 1), high = static_cast<int32_t>(row + 8) & (q.rows - 1);
-  RowPowers powers = {{q.Powers()[low], q.Powers()[high]}, {1.0f, 1.0f}, sinks};
-  if (sinks > 0) {
-    powers.q_sink[0] = q_sink.Powers()[low];
-    powers.q_sink[1] = q_sink.Powers()[high];
-  }
-  return powers;
-}
-
-// (sum * power) * key scale.
+// (sum * power) * key scale, of INT8.
 template <int kPairs>
 __device__ __forceinline__ void ScaleScores(float (&s)[8 * kPairs], const RowPowers& powers, const float* key_scales, int32_t first_key) {
 #pragma unroll

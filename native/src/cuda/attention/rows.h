@@ -8,6 +8,9 @@ namespace lanes::cuda {
 
 constexpr int kTileKeys = 128;
 constexpr int kSplitKeys = 1024;
+// What the tensor cores multiply: pages of bfloat16 or IEEE halves as they are, int8 ones widened to bfloat16.
+enum class Elements { kBf16, kF16, kS8 };
+
 constexpr int kStateBytes = 256;  // of shared memory, for what a thread block knows of its rows
 
 // Rows of one sequence and its keys: a thread block's work, for each kv head. Lists of these are staged; their lengths are rounded up, with

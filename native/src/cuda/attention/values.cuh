@@ -33,7 +33,7 @@ __device__ __forceinline__ Span SpanOfLane(const Span& span, int32_t lane) {
 
 // Whether a value that is not finite stands among those of the unit that some row of this warp does not see, in dimensions
 // [8 column, 8 (column + kColumns)). The same answer in all lanes. The unit must hold 128 keys; row g's `span` ascends with g.
-template <int kColumns>
+template <int kColumns, bool kF16>
 __device__ __forceinline__ bool HasUnseenNonFinite(const unsigned char* unit, int32_t column, const Span (&span)[2]) {
   constexpr int kKeys = 32 / kColumns;  // at a time
   const int32_t lane = threadIdx.x % 32;
@@ -43,9 +43,7 @@ __device__ __forceinline__ bool HasUnseenNonFinite(const unsigned char* unit, in
     if (key >= all_begin && key + kKeys <= all_end) continue;
     const int32_t c = column + lane % kColumns;
     const uint4 v = *reinterpret_cast<const uint4*>(unit + c / 8 * kChunkBytes + Swizzled(key + lane / kColumns, c % 8));
-    // An exponent of ones carries into the sign.
-    found |= ((v.x & 0x7F807F80u) + 0x00800080u) | ((v.y & 0x7F807F80u) + 0x00800080u) | ((v.z & 0x7F807F80u) + 0x00800080u) |
-             ((v.w & 0x7F807F80u) + 0x00800080u);
+    found |= UnfiniteBits<kF16>(v.x) | UnfiniteBits<kF16>(v.y) | UnfiniteBits<kF16>(v.z) | UnfiniteBits<kF16>(v.w);
   }
   return __any_sync(kAllLanes, (found & 0x80008000u) != 0) != 0;
 }
@@ -57,7 +55,7 @@ __device__ __forceinline__ uint32_t Seen(uint32_t pair, const Span& span, int32_
 // Adds weights times values to 16 rows by 8 kColumns dimensions, for each row with what it does not see set to zero. Slow: a product's rows do
 // not touch each other, so of each product one row is kept. What its loops index waits in local memory, and they are not unrolled:
 // so this path costs the usual one no registers.
-template <int kColumns>
+template <int kColumns, bool kF16>
 __device__ __forceinline__ void AddValuesRowByRow(float* o, const uint32_t (&weights)[8][4], const unsigned char* unit, int32_t column,
                                                   const Span (&span)[2]) {
   const int32_t lane = threadIdx.x % 32;
@@ -80,7 +78,7 @@ __device__ __forceinline__ void AddValuesRowByRow(float* o, const uint32_t (&wei
       const int32_t key = step * 16 + lane % 4 * 2;
       const bool odd = step % 2 != 0;
       const uint32_t masked[2] = {Seen(odd ? b[1][0] : b[0][0], seen, key), Seen(odd ? b[1][1] : b[0][1], seen, key + 8)};
-      MmaBf16(part, left[step], masked);
+      Multiply<kF16>(part, left[step], masked);
     }
     if (lane / 4 == row % 8) {
       out[c][row / 8 * 2] = row < 8 ? part[0] : part[2];

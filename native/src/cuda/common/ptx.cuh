@@ -123,6 +123,12 @@ __device__ __forceinline__ float FromF16(uint16_t x) {
   asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x));
   return y;
 }
+// Both of a pair.
+__device__ __forceinline__ float2 UnpackF16(uint32_t pair) {
+  float2 y;
+  asm("{\n.reg .f16 low, high;\nmov.b32 {low, high}, %2;\ncvt.f32.f16 %0, low;\ncvt.f32.f16 %1, high;\n}" : "=f"(y.x), "=f"(y.y) : "r"(pair));
+  return y;
+}
 
 }  // namespace lanes::cuda
 

@@ -46,6 +46,7 @@ inline uint32_t PackBf16(float low, float high) { return static_cast<uint32_t>(T
 inline uint32_t PackF16(float low, float high) { return static_cast<uint32_t>(ToF16(high)) << 16 | ToF16(low); }
 inline float FromBf16(uint16_t x) { return emulation::Bf16ToFloat(x); }
 inline float FromF16(uint16_t x) { return emulation::F16ToFloat(x); }
+inline float2 UnpackF16(uint32_t pair) { return make_float2(FromF16(static_cast<uint16_t>(pair)), FromF16(static_cast<uint16_t>(pair >> 16))); }
 
 }  // namespace lanes::cuda
 

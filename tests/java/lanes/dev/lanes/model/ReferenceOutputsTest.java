@@ -132,7 +132,7 @@ class ReferenceOutputsTest {
     SharedModels.Expected prompt = SharedModels.expected("stories260K").get(2);
     try (Backend backend = Backends.open(options)) {
       for (DType dtype : List.of(DType.BF16, DType.F16, DType.S8)) {
-        for (Compute compute : List.of(Compute.EXACT, Compute.BF16)) {
+        for (Compute compute : List.of(Compute.EXACT, Compute.BF16, Compute.F16)) {
           ModelOptions model = ModelOptions.defaults().withCompute(compute);
           try (ModelRun run = new ModelRun(SharedModels.directory("stories260K"), backend, model, 8, dtype)) {
             float[][] logits = run.logits(prompt.prompt());
