@@ -179,6 +179,7 @@ TEST_F(RuntimeTest, MemoryIsZeroedAndCountedByTag) {
   EXPECT_EQ(with.live_bytes[LANES_MEMORY_KV], before.live_bytes[LANES_MEMORY_KV] + 12345);
   EXPECT_EQ(with.live_blocks[LANES_MEMORY_KV], before.live_blocks[LANES_MEMORY_KV] + 1);
   EXPECT_GE(with.peak_bytes[LANES_MEMORY_KV], with.live_bytes[LANES_MEMORY_KV]);
+  EXPECT_GE(with.peak_total, with.live_bytes[LANES_MEMORY_KV]);
   EXPECT_GT(with.free_bytes, 0u);
   ASSERT_LANES_OK(lanes_runtime_free(runtime(), block));
   EXPECT_EQ(Memory().live_bytes[LANES_MEMORY_KV], before.live_bytes[LANES_MEMORY_KV]);
@@ -191,6 +192,31 @@ TEST_F(RuntimeTest, MemoryIsZeroedAndCountedByTag) {
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "out is NULL", lanes_runtime_alloc(runtime(), 8, 0, nullptr));
   EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_runtime_alloc(nullptr, 8, 0, &block));
   EXPECT_LANES_ERROR(LANES_ERROR_OUT_OF_MEMORY, "weights", lanes_runtime_alloc(runtime(), uint64_t{1} << 60, LANES_MEMORY_WEIGHTS, &block));
+}
+
+TEST_F(RuntimeTest, PeaksOfMemoryBeginAnewWhenAsked) {
+  constexpr uint64_t kBytes = 1 << 20;
+  const auto total = [](const lanes_runtime_memory& memory) {
+    return std::accumulate(std::begin(memory.live_bytes), std::end(memory.live_bytes), uint64_t{0});
+  };
+  ASSERT_LANES_OK(lanes_reset_runtime_memory_peak(runtime()));
+  const lanes_runtime_memory before = Memory();
+  EXPECT_EQ(before.peak_bytes[LANES_MEMORY_WEIGHTS], before.live_bytes[LANES_MEMORY_WEIGHTS]);
+  EXPECT_EQ(before.peak_total, total(before));
+  // One after the other: never both at once.
+  for (const int32_t tag : {LANES_MEMORY_WEIGHTS, LANES_MEMORY_OTHER}) {
+    void* block = nullptr;
+    ASSERT_LANES_OK(lanes_runtime_alloc(runtime(), kBytes, tag, &block));
+    ASSERT_LANES_OK(lanes_runtime_free(runtime(), block));
+  }
+  const lanes_runtime_memory after = Memory();
+  EXPECT_EQ(after.peak_bytes[LANES_MEMORY_WEIGHTS], before.live_bytes[LANES_MEMORY_WEIGHTS] + kBytes);
+  EXPECT_EQ(after.peak_bytes[LANES_MEMORY_OTHER], before.live_bytes[LANES_MEMORY_OTHER] + kBytes);
+  EXPECT_EQ(after.peak_total, before.peak_total + kBytes);
+  ASSERT_LANES_OK(lanes_reset_runtime_memory_peak(runtime()));
+  EXPECT_EQ(Memory().peak_bytes[LANES_MEMORY_WEIGHTS], before.live_bytes[LANES_MEMORY_WEIGHTS]);
+  EXPECT_EQ(Memory().peak_total, total(before));
+  EXPECT_LANES_ERROR(LANES_ERROR_INVALID_ARGUMENT, "runtime is NULL", lanes_reset_runtime_memory_peak(nullptr));
 }
 
 TEST_F(RuntimeTest, CopiesTakeRowsAndAreChecked) {

@@ -246,12 +246,15 @@ typedef struct lanes_runtime_memory {
   uint64_t size;
   uint64_t live_bytes[LANES_MEMORY_TAGS];
   uint64_t live_blocks[LANES_MEMORY_TAGS];
-  uint64_t peak_bytes[LANES_MEMORY_TAGS]; /* highest live_bytes so far */
+  uint64_t peak_bytes[LANES_MEMORY_TAGS]; /* highest live_bytes since the start or the last reset */
   uint64_t free_bytes;  /* of the device, for all processes; UINT64_MAX: not known */
   uint64_t total_bytes; /* of the device; 0: not known */
+  uint64_t peak_total;  /* highest sum of live_bytes since the start or the last reset */
 } lanes_runtime_memory;
 
 LANES_API int32_t lanes_get_runtime_memory(lanes_runtime* runtime, lanes_runtime_memory* memory);
+/* Peaks of the runtime's memory begin anew at what is live; on the CPU those of the whole process. */
+LANES_API int32_t lanes_reset_runtime_memory_peak(lanes_runtime* runtime);
 
 /* Tests: the device fails as after an illegal access in a kernel; everything on it is lost. UNSUPPORTED on the CPU. */
 LANES_API int32_t lanes_fail_device(lanes_runtime* runtime);

@@ -99,6 +99,17 @@ int32_t lanes_get_runtime_memory(lanes_runtime* runtime, lanes_runtime_memory* m
   });
 }
 
+int32_t lanes_reset_runtime_memory_peak(lanes_runtime* runtime) {
+  return Guard("lanes_reset_runtime_memory_peak", [&] {
+    const Pinned<lanes_runtime> pinned(runtime, "runtime");
+    if (const auto& device = pinned->context.device()) {
+      device->ResetMemoryPeak();
+    } else {
+      ResetMemoryPeak();
+    }
+  });
+}
+
 int32_t lanes_fail_device(lanes_runtime* runtime) {
   return Guard("lanes_fail_device", [&] {
     const Pinned<lanes_runtime> pinned(runtime, "runtime");

@@ -38,6 +38,7 @@ class Accelerator {
   // Waits for the ops under way. Throws INVALID_ARGUMENT unless `memory` is null or live, and for no other reason.
   virtual void Free(void* memory) = 0;
   virtual void GetMemory(lanes_runtime_memory* memory) = 0;
+  virtual void ResetMemoryPeak() = 0;
   // Throws INVALID_ARGUMENT, naming the argument, unless kernels can reach these bytes: inside a live block, or page-locked host memory.
   virtual void CheckReachable(const void* data, int64_t bytes, const char* name) = 0;
 

@@ -150,6 +150,7 @@ void ResetMemoryPeak() {
   State& state = GetState();
   std::lock_guard<std::mutex> lock(state.mutex);
   state.stats.peak_total = state.stats.live_total;
+  std::copy_n(state.stats.live_bytes, LANES_MEMORY_TAGS, state.peak_bytes);
 }
 
 void GetMemoryByTag(lanes_runtime_memory* memory) {
@@ -160,6 +161,7 @@ void GetMemoryByTag(lanes_runtime_memory* memory) {
     memory->live_blocks[tag] = state.stats.live_blocks[tag];
     memory->peak_bytes[tag] = state.peak_bytes[tag];
   }
+  memory->peak_total = state.stats.peak_total;
 }
 
 void FailAllocation(uint64_t nth) { GetState().fail_countdown = nth; }

@@ -18,7 +18,7 @@ void Free(void* memory);
 
 void GetMemoryStats(lanes_memory_stats* stats);
 void ResetMemoryPeak();
-// `live_bytes`, `live_blocks` and `peak_bytes`; peaks are since the start.
+// `live_bytes`, `live_blocks`, `peak_bytes` and `peak_total`.
 void GetMemoryByTag(lanes_runtime_memory* memory);
 
 // The n-th allocation from now fails, once; 0 switches this off.

@@ -108,6 +108,8 @@ void DeviceMemory::Register(void* memory, uint64_t bytes, int32_t tag) {
   counts_.live_bytes[tag] += bytes;
   counts_.live_blocks[tag] += 1;
   counts_.peak_bytes[tag] = std::max(counts_.peak_bytes[tag], counts_.live_bytes[tag]);
+  live_total_ += bytes;
+  counts_.peak_total = std::max(counts_.peak_total, live_total_);
 }
 
 void DeviceMemory::Free(void* memory) {
@@ -118,6 +120,7 @@ void DeviceMemory::Free(void* memory) {
     if (found == blocks_.end()) ThrowInvalid("%p is not a live block of this device", memory);
     counts_.live_bytes[found->second.tag] -= found->second.bytes;
     counts_.live_blocks[found->second.tag] -= 1;
+    live_total_ -= found->second.bytes;
     blocks_.erase(found);
     epoch_ = NextEpoch();
   }
@@ -139,6 +142,12 @@ void DeviceMemory::Get(lanes_runtime_memory* memory) {
   *memory = counts_;
   memory->free_bytes = free_bytes;
   memory->total_bytes = total_bytes;
+}
+
+void DeviceMemory::ResetPeak() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  std::copy_n(counts_.live_bytes, LANES_MEMORY_TAGS, counts_.peak_bytes);
+  counts_.peak_total = live_total_;
 }
 
 bool DeviceMemory::Holds(const void* data, int64_t bytes, const char** end) {

@@ -30,6 +30,7 @@ class DeviceMemory {
   void* Allocate(uint64_t bytes, int32_t tag);
   void Free(void* memory);
   void Get(lanes_runtime_memory* memory);
+  void ResetPeak();
   void CheckReachable(const void* data, int64_t bytes, const char* name);
 
   // Page-locked, not counted. Throws OUT_OF_MEMORY.
@@ -55,6 +56,7 @@ class DeviceMemory {
   std::atomic<uint64_t> epoch_;
   std::mutex mutex_;  // of what follows; taken after the stream's
   std::map<const void*, Live> blocks_;
+  uint64_t live_total_ = 0;
   lanes_runtime_memory counts_ = {};
 };
 

@@ -52,6 +52,7 @@ class StreamDevice final : public Accelerator, public Device {
   void* Allocate(uint64_t bytes, int32_t tag) override { return memory_.Allocate(bytes, tag); }
   void Free(void* memory) override { memory_.Free(memory); }
   void GetMemory(lanes_runtime_memory* memory) override { memory_.Get(memory); }
+  void ResetMemoryPeak() override { memory_.ResetPeak(); }
   void CheckReachable(const void* data, int64_t bytes, const char* name) override { memory_.CheckReachable(data, bytes, name); }
   void CopyIn(const CopyRows& rows) override { Copy(rows, cudaMemcpyHostToDevice); }
   void CopyOut(const CopyRows& rows) override { Copy(rows, cudaMemcpyDeviceToHost); }

@@ -107,6 +107,34 @@ class TensorTest {
 
   @ParameterizedTest
   @MethodSource("all")
+  void memoryIsCountedByTag(BackendOptions options) {
+    try (Backend b = Backends.open(options)) {
+      MemoryStats before = b.memory();
+      b.resetMemoryPeak();
+      try (Tensor scratch = b.tensor(MemoryTag.SCRATCH, 100, 100);
+          PackedWeight weight = b.weight(64, 64, DType.BF16);
+          KvPages pages = b.kvPages(new KvPages.Spec(2, 3, 2, 16, DType.F32))) {
+        MemoryStats during = b.memory();
+        assertThat(grown(before, during, MemoryTag.SCRATCH)).isGreaterThanOrEqualTo(40_000);
+        assertThat(grown(before, during, MemoryTag.WEIGHTS)).isEqualTo(weight.bytes()).isEqualTo(b.weightBytes(64, 64, DType.BF16));
+        assertThat(grown(before, during, MemoryTag.KV)).isEqualTo(pages.bytes()).isEqualTo(b.kvBytes(pages.spec()));
+        assertThat(during.liveTotal()).isEqualTo(during.live().values().stream().mapToLong(v -> v).sum());
+        assertThat(scratch.rows()).isEqualTo(100);
+      }
+      MemoryStats after = b.memory();
+      assertThat(after.live()).isEqualTo(before.live());
+      assertThat(after.peakTotal()).isGreaterThanOrEqualTo(before.liveTotal() + 40_000);
+      b.resetMemoryPeak();
+      assertThat(b.memory().peakTotal()).isEqualTo(after.liveTotal());
+    }
+  }
+
+  private static long grown(MemoryStats before, MemoryStats after, MemoryTag tag) {
+    return after.live().get(tag) - before.live().get(tag);
+  }
+
+  @ParameterizedTest
+  @MethodSource("all")
   void otherTypesAreRefused(BackendOptions options) {
     try (Backend b = Backends.open(options)) {
       for (DType dtype : List.of(DType.F16, DType.S8)) {

@@ -208,19 +208,14 @@ public final class NativeBackend implements Backend {
         .head_dim(spec.headDim()).dtype(Calls.dtype(spec.dtype())).runtime(runtime.handle());
   }
 
-  /** On a GPU the peak is the sum of each purpose's own: at least what was live at once. */
   @Override
   public MemoryStats memory() {
     if (!runtime.info().isGpu()) {
       return nativeMemory();
     }
     try (RuntimeMemory memory = deviceMemory()) {
-      long peak = 0;
-      for (int tag = 0; tag < lanes.LANES_MEMORY_TAGS; tag++) {
-        peak += memory.peak_bytes(tag);
-      }
       Map<MemoryTag, Long> live = byTag(memory::live_bytes);
-      return new MemoryStats(live, live.values().stream().mapToLong(Long::longValue).sum(), peak);
+      return new MemoryStats(live, live.values().stream().mapToLong(Long::longValue).sum(), memory.peak_total());
     }
   }
 
@@ -272,7 +267,12 @@ public final class NativeBackend implements Backend {
 
   @Override
   public void resetMemoryPeak() {
-    Status.check(lanes.lanes_reset_memory_peak());
+    lock();
+    try {
+      Status.check(lanes.lanes_reset_runtime_memory_peak(runtime.handle()));
+    } finally {
+      unlock();
+    }
   }
 
   @Override
