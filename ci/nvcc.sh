@@ -32,8 +32,8 @@ fail() {
   exit 1
 }
 serialised=$(grep -E '\(C75[0-9][0-9]\)|Potential Performance Loss|setmaxnreg ignored' "$report") && fail "$serialised"
-# Exact attention with float32 sums is the oracle's, not the fast path: where its heads are large it may spill.
-cold=ExactKernel
+# Exact attention with float32 sums is the oracle's, not the fast path: 64 rows of heads above 128 may spill.
+cold='ExactKernelI.*Li64ELi256E'
 # "Function properties for <kernel>", or "Compiling entry function '<kernel>' for 'sm_90'", stands above the line with its spills.
 spills=$(awk '/Compiling entry function/ { kernel = $0 }
   / bytes spill / { if ($0 !~ / 0 bytes spill stores, 0 bytes spill loads/) print kernel " " $0 }' "$report" | grep -vE "$cold")

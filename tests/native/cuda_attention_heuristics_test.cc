@@ -152,10 +152,16 @@ TEST(CudaAttentionHeuristicsTest, SharedMemoryFitsEveryDevice) {
             EXPECT_LE(decode.bytes, limit);
             EXPECT_TRUE(decode.q_rows == 16 || decode.q_rows == 8);
           }
-          const SharedPlan prefill = PrefillShared(shape);
-          EXPECT_LE(prefill.bytes, limit);
-          if (compute == LANES_COMPUTE_BF16 && row <= 128) {
-            EXPECT_GE(prefill.stages, kMinRing) << row << " in " << limit;
+          const SharedPlan many = ManyShared(shape);
+          EXPECT_LE(many.bytes, limit);
+          EXPECT_EQ(many.stages > 0, many.q_rows > 0);
+          // Without queries of sinks every device has room for the kernels that there are.
+          const int32_t widest = compute == LANES_COMPUTE_BF16 ? 256 : 128;
+          if (row > widest) {
+            EXPECT_EQ(many.stages, 0);
+          } else if (!q_sink || limit > 128 * 1024 || PrefillDim(row, compute == LANES_COMPUTE_INT8) > 0) {
+            EXPECT_GE(many.stages, kMinRing) << row << " in " << limit;
+            EXPECT_TRUE(many.q_rows == 64 || many.q_rows == 32);
           }
         }
         for (const int32_t bytes : {2, 4}) {

@@ -29,7 +29,9 @@ constexpr Machine kMachines[] = {{"132 multiprocessors", 132, 227 * 1024, false}
                                  {"one multiprocessor", 1, 227 * 1024, false},
                                  {"wgmma", 132, 227 * 1024, true},
                                  {"99 KB of shared memory", 1, 99 * 1024, false},
-                                 {"99 KB and many multiprocessors", 100000, 99 * 1024, false}};
+                                 {"99 KB and many multiprocessors", 100000, 99 * 1024, false},
+                                 // The decode kernel takes prompts of wide heads; of the widest it has no room for every case.
+                                 {"85 KB of shared memory", 1, 85 * 1024, false}};
 
 // Queries [begin, end) of sequence `s`.
 struct Part {
@@ -245,6 +247,7 @@ TEST_P(AttentionKernelsTest, AllKernelsGiveTheSameBits) {
       const Batch batch(problem, All(problem), stream), elsewhere(problem, All(problem), stream + 1);
       const Rows rows = batch.Run(kMachines[0]);
       for (size_t m = 1; m < std::size(kMachines); ++m) {
+        if (kMachines[m].shared_bytes == 85 * 1024 && (shape.dim <= 64 || shape.dim > 256)) continue;
         const Rows others = elsewhere.Run(kMachines[m]);
         for (size_t s = 0; s < rows.size(); ++s) ASSERT_NO_FATAL_FAILURE(ExpectSame(rows[s], others[s], what + ", " + kMachines[m].name));
       }

@@ -1,4 +1,4 @@
-#include "cuda/attention/decode.cuh"
+#include "cuda/attention/team.cuh"
 
 namespace lanes::cuda {
 
@@ -10,7 +10,11 @@ constexpr int kDimOfTwoBlocks = 128;
 #endif
 
 template <int kDim, Elements kElements>
-__global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= kDimOfTwoBlocks ? 2 : 1) DecodeKernel(const __grid_constant__ AttentionArgs args) {
+using Decode = Teams<kDim, kElements, 1, kDecodeWarps>;
+
+template <int kDim, Elements kElements>
+__global__ void __launch_bounds__(kDecodeWarps * 32, kDim <= kDimOfTwoBlocks ? 2 : 1)
+    DecodeKernel(const __grid_constant__ AttentionArgs args) {
   DependencyWait();
   const BlockState* const state = TakeBlock(args);
   if (state != nullptr) Decode<kDim, kElements>(args, state).Run();
@@ -25,7 +29,8 @@ void LaunchDim(Device& device, const AttentionLaunch& launch) {
   constexpr int32_t kUnitDims = DecodeUnitDims(kDim, kS8);
   static_assert(Queries<kDim, kElements>::Bytes(1) == QueryBytes(1, kDim, kS8));
   static_assert(Stream::kStageBytes == StageBytes(kUnitDims, kS8) && Stream::kFixedBytes == StreamFixedBytes(kUnitDims, kS8));
-  device.Launch({launch.Grid(), dim3(kDecodeWarps * 32), static_cast<uint32_t>(launch.shared_bytes)}, DecodeKernel<kDim, kElements>, launch.args);
+  device.Launch({launch.Grid(), dim3(kDecodeWarps * 32), static_cast<uint32_t>(launch.shared_bytes)}, DecodeKernel<kDim, kElements>,
+                launch.args);
 }
 
 template <Elements kElements>

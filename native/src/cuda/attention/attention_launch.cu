@@ -77,7 +77,7 @@ class Attention {
     } else if (plan.sm90) {
       if (!LaunchSm90(device_, args, plan.many.blocks.data(), static_cast<int32_t>(args.block_count))) return false;
     } else {
-      Start(PrefillShared(shape), plan.many, args, LaunchPrefill);
+      Start(ManyShared(shape), plan.many, args, PrefillDim(shape.row, shape.element_bytes == 1) > 0 ? LaunchPrefill : LaunchWide);
     }
     Merge(plan.many, args);
     return true;

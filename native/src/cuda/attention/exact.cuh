@@ -140,20 +140,21 @@ class Exact {
   __device__ Exact(const AttentionArgs& args, const BlockState* state)
       : args_(args),
         state_(state),
-        sinks_(args.q_sink != nullptr ? state->block.sinks : 0),
         q_(reinterpret_cast<float*>(SharedMemory() + kStateBytes)),
         q_sink_(q_ + kRows * args.pool.row),
         scores_(args.q_sink != nullptr ? q_sink_ + kRows * args.pool.row : q_sink_),
         maximum_(scores_ + kRows * kExactScoreStride),
         sum_(maximum_ + kRows),
         alpha_(sum_ + kRows),
+        totals_(reinterpret_cast<RunningTotal*>(alpha_ + kRows)),
         x_(threadIdx.x % kKeyThreads),
         y_(threadIdx.x / kKeyThreads),
-        stream_(args, state, reinterpret_cast<unsigned char*>(alpha_ + 2 * kRows)) {}
+        stream_(args, state, reinterpret_cast<unsigned char*>(totals_ + kRows)) {}
 
   __device__ void Run() {
     LoadQueries(args_.q, q_);
-    if (sinks_ > 0) LoadQueries(args_.q_sink, q_sink_);
+    if (Sinks() > 0) LoadQueries(args_.q_sink, q_sink_);
+    if (threadIdx.x < kRows) totals_[threadIdx.x] = RunningTotal();
     VisitTiles(*state_, this);
   }
 
@@ -172,8 +173,8 @@ class Exact {
     float s[kMyRows * kMyKeys];
 #pragma unroll
     for (int i = 0; i < kMyRows * kMyKeys; ++i) s[i] = 0;
-    if (tile_key < sinks_) {
-      Scores<true>(s, ClampToTile(sinks_ - tile_key));
+    if (tile_key < Sinks()) {
+      Scores<true>(s, ClampToTile(Sinks() - tile_key));
     } else {
       Scores<false>(s, 0);
     }
@@ -189,14 +190,20 @@ class Exact {
     for (int i = 0; i < kMyRows; ++i) {
       if (Row(i) >= state_->block.rows) continue;
       RowOutput to(args_, state_->block, state_->kv_head, Row(i));
-      to.Close<Exp2Polynomial>(maximum_[Row(i)], sum_[Row(i)], last, x_ == 0, &total_[i]);
+      RunningTotal total = totals_[Row(i)];
+      to.Close<Exp2Polynomial>(maximum_[Row(i)], sum_[Row(i)], last, x_ == 0, &total);
 #pragma unroll
       for (int c = 0; c < kMyCols; ++c) to.Write(x_ + kKeyThreads * c, o_[i * kMyCols + c]);
     }
     __syncthreads();
+    if (threadIdx.x < kRows) {
+      const RowTotal total = totals_[threadIdx.x].template With<Exp2Polynomial>(maximum_[threadIdx.x], sum_[threadIdx.x]);
+      totals_[threadIdx.x] = {total.maximum, total.sum};
+    }
   }
 
  private:
+  __device__ int64_t Sinks() const { return args_.q_sink != nullptr ? state_->block.sinks : 0; }
   __device__ int32_t Row(int i) const { return y_ + kRowThreads * i; }
   __device__ int32_t Key(int j) const { return x_ + kKeyThreads * j; }
 
@@ -336,17 +343,16 @@ class Exact {
 
   const AttentionArgs& args_;
   const BlockState* const state_;
-  const int64_t sinks_;
   float* const q_;
   float* const q_sink_;
   float* const scores_;   // [kRows][kExactScoreStride], which become weights
   float* const maximum_;  // [kRows], as the following
   float* const sum_;
   float* const alpha_;
+  RunningTotal* const totals_;
   const int32_t x_, y_;
   ExactStream<Element> stream_;
   float o_[kMyRows * kMyCols];
-  RunningTotal total_[kMyRows];
 };
 
 }  // namespace lanes::cuda

@@ -17,8 +17,11 @@
 namespace lanes::cuda {
 
 constexpr int kPrefillRows = 64;  // of a block of the prefill kernel, a warp for each 16
-constexpr int kDecodeRows = 16;   // of a block of the decode kernel
-constexpr int kDecodeWarps = 8;   // each takes 16 of a tile's keys, then an eighth of the output's columns
+constexpr int kTeamRows = 16;     // of a team of warps
+constexpr int kDecodeRows = 16;   // of a block of the decode kernel, one team
+constexpr int kDecodeWarps = 8;   // of that team
+constexpr int kWideWarps = 2;     // of a team that takes rows of a prompt with wide heads
+constexpr int kWideRows = 64;     // of such a block; of int8 half of them where shared memory is small
 constexpr int kExactThreads = 256;
 constexpr int kFewRows = 2 * kDecodeRows;  // more than these are worth reading the keys once for kPrefillRows
 constexpr int64_t kMaxPartialFloats = int64_t{64} << 20;
@@ -36,12 +39,14 @@ struct AttentionShape {
 
 // ---- Shared memory -----------------------------------------------------------------------------------------------
 
-// Head dimensions that kernels are built for: the smallest that holds a row, or 0. Registers hold no scores beside the output of larger
-// ones: the decode kernel, which divides its columns between warps, takes their prompts.
+// Head dimensions that kernels are built for: the smallest that holds a row, or 0. A warp's registers hold no scores beside the output of
+// wider ones: teams of two warps take their prompts, and the decode kernel those of the widest.
 inline int32_t PrefillDim(int32_t row, bool s8) { return row <= 64 ? 64 : row <= 128 && !s8 ? 128 : 0; }
+inline int32_t WideDim(int32_t row, bool s8) { return PrefillDim(row, s8) > 0 ? 0 : row <= 128 ? 128 : row <= 256 && !s8 ? 256 : 0; }
 inline int32_t DecodeDim(int32_t row) { return row <= 64 ? 64 : row <= 128 ? 128 : row <= 256 ? 256 : 512; }
 // Dimensions of a unit of keys or values in the decode kernel: two chains of products side by side where they fit.
 constexpr int32_t DecodeUnitDims(int32_t dim, bool s8) { return dim == 64 || dim == 512 || s8 ? 64 : 128; }
+constexpr int32_t TeamUnitDims(int32_t dim, bool s8, int32_t teams) { return teams == 1 ? DecodeUnitDims(dim, s8) : 64; }
 
 constexpr int32_t kPrefillTotalsBytes = kPrefillRows * 8;  // (M, L) of each row
 // With room for a power of two a row, which bfloat16 has not.
@@ -49,10 +54,8 @@ constexpr int32_t QueryBytes(int32_t rows, int32_t dim, bool s8) { return rows *
 constexpr int32_t UnitBytes(int32_t unit_dims) { return kTileKeys * unit_dims * 2; }
 constexpr int32_t StageBytes(int32_t unit_dims, bool s8) { return UnitBytes(unit_dims) / (s8 ? 2 : 1) + (s8 ? 8 * kTileKeys : 0); }
 constexpr int32_t StreamFixedBytes(int32_t unit_dims, bool s8) { return s8 ? 2 * UnitBytes(unit_dims) + 8 * kTileKeys : 0; }
-// Weights of a tile, maxima of two tiles, sums: see decode.cuh.
-constexpr int32_t DecodeExchangeBytes(bool s8) {
-  return kDecodeRows * ((s8 ? 4 : 2) * kTileKeys + 2 * kDecodeWarps * 4 + kDecodeWarps * 16 + 4);
-}
+// Of a team: weights of a tile, maxima of two tiles, sums; see team.cuh.
+constexpr int32_t ExchangeBytes(int32_t warps, bool s8) { return kTeamRows * ((s8 ? 4 : 2) * kTileKeys + 2 * warps * 4 + 8 * 16 + 4); }
 
 constexpr int32_t kMinRing = 2, kMaxRing = 6;
 
@@ -81,13 +84,32 @@ inline SharedPlan PrefillShared(const AttentionShape& shape) {
   return FitRing(fixed, StageBytes(64, s8), 4, shape.shared_bytes, kPrefillRows);
 }
 
+// Prompts of wide heads.
+inline SharedPlan WideShared(const AttentionShape& shape) {
+  const bool s8 = shape.element_bytes == 1;
+  const int32_t dim = WideDim(shape.row, s8);
+  if (dim == 0 || shape.element_bytes == 4) return {0, 0, 0};
+  for (int32_t rows = kWideRows; rows >= (s8 ? kWideRows / 2 : kWideRows); rows /= 2) {
+    const int32_t fixed = kStateBytes + rows / kTeamRows * ExchangeBytes(kWideWarps, s8) +
+                          (shape.q_sink ? 2 : 1) * QueryBytes(rows, dim, s8) + StreamFixedBytes(64, s8);
+    const SharedPlan plan = FitRing(fixed, StageBytes(64, s8), 4, shape.shared_bytes, rows);
+    if (plan.stages > 0) return plan;
+  }
+  return {0, 0, 0};
+}
+
+// What takes prompts, where it is not the kernel of sm90.h; rows of a block are its q_rows. 0 stages: the decode kernel does.
+inline SharedPlan ManyShared(const AttentionShape& shape) {
+  return PrefillDim(shape.row, shape.element_bytes == 1) > 0 ? PrefillShared(shape) : WideShared(shape);
+}
+
 // `blocks` that will run. While they have a multiprocessor each, one block must keep enough copies under way by itself; later two share.
 inline SharedPlan DecodeShared(const AttentionShape& shape, int64_t blocks) {
   const bool s8 = shape.element_bytes == 1;
   const int32_t dim = DecodeDim(shape.row), unit = DecodeUnitDims(dim, s8), stage = StageBytes(unit, s8);
   for (const int32_t q_rows : {16, 8}) {
     const int32_t fixed =
-        kStateBytes + (shape.q_sink ? 2 : 1) * QueryBytes(q_rows, dim, s8) + StreamFixedBytes(unit, s8) + DecodeExchangeBytes(s8);
+        kStateBytes + (shape.q_sink ? 2 : 1) * QueryBytes(q_rows, dim, s8) + StreamFixedBytes(unit, s8) + ExchangeBytes(kDecodeWarps, s8);
     if (blocks > shape.multiprocessors) {
       const SharedPlan half = FitRing(fixed, stage, kMaxRing, HalfShared(shape.shared_bytes), q_rows);
       if (half.stages > 0) return half;
@@ -115,9 +137,9 @@ LANES_HOST_DEVICE inline int32_t ExactValueKeys(int32_t row, int32_t element_byt
   while (keys * row * element_bytes > ExactBufferBytes(element_bytes)) keys /= 2;
   return keys;
 }
-// Queries, scores, three numbers a row, buffers.
+// Queries, scores, five numbers a row, buffers.
 inline int32_t ExactBytes(int32_t rows, int32_t row, int32_t element_bytes, bool q_sink) {
-  return kStateBytes + ((q_sink ? 2 : 1) * rows * row + rows * kExactScoreStride + 4 * rows) * 4 + 2 * ExactBufferBytes(element_bytes);
+  return kStateBytes + ((q_sink ? 2 : 1) * rows * row + rows * kExactScoreStride + 5 * rows) * 4 + 2 * ExactBufferBytes(element_bytes);
 }
 // Rows of a block for prompts, 0: those of the other list.
 inline int32_t ExactManyRows(const AttentionShape& shape) {
@@ -203,7 +225,7 @@ class BlockPlanner {
     }
     few_limit_ = DecodeShared(shape_, 1).q_rows;
     plan_.sm90 = shape_.sm90_rows > 0;
-    plan_.many.rows = plan_.sm90 ? shape_.sm90_rows : PrefillShared(shape_).stages > 0 ? kPrefillRows : 0;
+    plan_.many.rows = plan_.sm90 ? shape_.sm90_rows : ManyShared(shape_).q_rows;
   }
 
   int64_t Rows(int32_t s) const { return (p_.q_begin[s + 1] - p_.q_begin[s]) * shape_.group; }

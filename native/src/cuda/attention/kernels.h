@@ -21,6 +21,7 @@ struct AttentionLaunch {
 };
 
 void LaunchPrefill(Device& device, const AttentionLaunch& launch);  // attention_prefill.cu
+void LaunchWide(Device& device, const AttentionLaunch& launch);     // attention_wide.cu: prompts of wide heads
 void LaunchDecode(Device& device, const AttentionLaunch& launch);   // attention_decode.cu
 void LaunchExact(Device& device, const AttentionLaunch& launch);    // attention_exact.cu
 

@@ -21,6 +21,16 @@ __device__ __forceinline__ int64_t OutOf(const AttentionArgs& args, const RowBlo
 struct RunningTotal {
   float maximum = MinusInfinity();
   float sum = 0.f;
+
+  // With a closed split.
+  template <float (*kExp2)(float)>
+  __device__ __forceinline__ RowTotal With(float split_maximum, float split_sum) const {
+    RowTotal total;
+    total.maximum = maximum;
+    total.sum = sum;
+    total.Add<kExp2>(split_maximum, split_sum);
+    return total;
+  }
 };
 
 // A row at the end of a split; its elements may be in any threads, but always in the same.
@@ -49,9 +59,7 @@ class RowOutput {
       return;
     }
     first_ = total->sum == 0.f;
-    total_.maximum = total->maximum;
-    total_.sum = total->sum;
-    total_.Add<kExp2>(maximum, sum);
+    total_ = total->template With<kExp2>(maximum, sum);
     *total = {total_.maximum, total_.sum};
     last_ = last;
     reciprocal_ = 1.0f / total_.sum;

@@ -52,8 +52,8 @@ __device__ __forceinline__ uint32_t Seen(uint32_t pair, const Span& span, int32_
   return pair & ((span.Sees(key) ? 0x0000FFFFu : 0u) | (span.Sees(key + 1) ? 0xFFFF0000u : 0u));
 }
 
-// Adds weights times values to 16 rows by 8 kColumns dimensions, for each row with what it does not see set to zero. Slow: a product's rows do
-// not touch each other, so of each product one row is kept. What its loops index waits in local memory, and they are not unrolled:
+// Adds weights times values to 16 rows by 8 kColumns dimensions, for each row with what it does not see set to zero. Slow: a product's rows
+// do not touch each other, so of each product one row is kept. What its loops index waits in local memory, and they are not unrolled:
 // so this path costs the usual one no registers.
 template <int kColumns, bool kF16>
 __device__ __forceinline__ void AddValuesRowByRow(float* o, const uint32_t (&weights)[8][4], const unsigned char* unit, int32_t column,
