@@ -196,7 +196,7 @@ part_models() { # <seconds>
 part_java() { # <seconds>
   local suites status=0
   [ -x "$java" ] || { detail="no Java runtime: $kit.tar.xz is not here"; return 3; }
-  suites='.*\.(model\.(Cuda|ReferenceOutputs|NanoGptSort|QuantizedModel)|engine\.(Cuda|Engine|ContextWindow|NativeStep)|backend\.(Batch|RowOps|Sample|Linear|Attention|Norm|Lifetime)|Lifecycle|SharedModels|Perplexity).*Test'
+  suites='.*\.(model\.(Cuda|RowForms|ReferenceOutputs|NanoGptSort|QuantizedModel)|engine\.(Cuda|Engine|ContextWindow|NativeStep)|backend\.(Batch|RowOps|Sample|Linear|Attention|Norm|Lifetime|Tensor|Bf16Rows|KvRotation)|Lifecycle|SharedModels|Perplexity).*Test'
   local device=device
   [ "$emulated" = 0 ] || { device=emulated suites='.*(\.Cuda|engine\.NativeStep|backend\.(Batch|RowOps|Sample)).*Test'; }
   LANES_SHARED=$root/$kit/shared run_java "$1" "-Dlanes.test.cuda=$device" "-Dlanes.root=$root" -Dlanes.test.rounds=20 \

@@ -111,12 +111,11 @@ final class ModelOptions {
     return Lanes.directory(model == null ? BUNDLED : model);
   }
 
-  /** The model's files and how they are loaded, in words that change when results may. */
+  /** The model's files and how they are loaded, in words that change when results may; without what the device decides. */
   String identity() {
     Path directory = directory().toAbsolutePath().normalize();
-    StringBuilder identity = new StringBuilder(directory.toString()).append(' ').append(weightType).append(' ').append(quantization).append(quantizeHead)
-        .append(' ').append(compute).append(' ')
-        .append(ropeType).append(' ').append(cacheType);
+    StringBuilder identity = new StringBuilder(directory.toString());
+    identity.append(' ').append(weightType).append(' ').append(quantization).append(quantizeHead).append(' ').append(ropeType);
     try (Stream<Path> files = Files.list(directory)) {
       for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
         identity.append('\n').append(file.getFileName()).append(' ').append(Files.size(file)).append(' ').append(Files.getLastModifiedTime(file));

@@ -1,6 +1,7 @@
 package dev.lanes.cli;
 
 import dev.lanes.LanguageModel;
+import dev.lanes.ModelInfo;
 import dev.lanes.needle.NeedleOutcome;
 import dev.lanes.needle.NeedlePolicy;
 import dev.lanes.needle.NeedleSpec;
@@ -151,7 +152,9 @@ final class NeedleCommand implements Callable<Integer> {
 
   /** All that the outcomes follow from. */
   private String fingerprint(LanguageModel model, NeedleSpec spec) {
-    return String.join("\n", modelOptions.identity(), "context " + model.info().contextLength(), spec.toString());
+    ModelInfo info = model.info();
+    String how = String.join(" ", info.backend().name(), info.backend().isa(), info.compute().name(), info.cacheType().name());
+    return String.join("\n", modelOptions.identity(), how, "context " + info.contextLength(), spec.toString());
   }
 
   private List<NeedleOutcome> run(NeedleTest test, NeedleProgress progress) {
