@@ -482,9 +482,9 @@ LANES_API int32_t lanes_kv_pool_bytes(const lanes_kv_pool_params* params, uint64
 LANES_API int32_t lanes_kv_page_poison(lanes_kv_pool* pool, int32_t page);
 
 /* Writes keys and values of `tokens` tokens to their slots. A slot is page * LANES_PAGE_TOKENS + offset, or -1: not kept.
-   BF16 and F16 pages round half to even; in F16, what is beyond 65504 becomes infinite. S8 pages quantize each head's row x: scale = max |x| / 127 and
-   element = clamp(round(x / scale), -127, 127), rounding half to even, in float32; a scale of 0 gives elements 0. A row that
-   holds NaN or infinity gets the scale NaN, so that whoever sees it gets NaN.
+   BF16 and F16 pages round half to even; in F16, what is beyond 65504 becomes infinite. S8 pages quantize each head's row x:
+   scale = max |x| / 127 and element = clamp(round(x / scale), -127, 127), rounding half to even, in float32; a scale of 0 gives
+   elements 0. A row that holds NaN or infinity gets the scale NaN, so that whoever sees it gets NaN.
 
    With `half` the keys are rotated on their way into the pages, and q, when given, in place: as lanes_rope does both, bit for bit.
    k stays as it is. A token that is not kept has its queries rotated all the same. q shares no memory with k, v, cos and sin; all
