@@ -195,15 +195,16 @@ class LifecycleTest {
     }).build())).hasMessage("planted");
   }
 
-  /** Whatever allocation fails: a typed error, nothing left behind (checked after the test), and loading works again. */
+  /** Whatever allocation fails: a typed error unless less will do, nothing left behind (checked after the test), and loading works again. */
   @Test
   void everyAllocationMayFailWhileLoading() {
     int failed = 0;
-    for (long nth = 1; nth < 1_000; nth++) {
+    boolean isOver = false;
+    for (long nth = 1; nth < 1_000 && !isOver; nth++) {
       lanes.lanes_fail_allocation(nth);
       try (LanguageModel model = load(TestDevices.best())) {
         assertThat(model.info().memory().totalBytes()).isPositive();
-        break;
+        isOver = FailedAllocations.isPending();
       } catch (InsufficientMemoryException e) {
         failed++;
         assertThat(liveBytes()).as("after allocation %d failed", nth).isEqualTo(before);
