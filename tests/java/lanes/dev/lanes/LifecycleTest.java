@@ -242,6 +242,6 @@ class LifecycleTest {
   }
 
   private static void loadAndForget() {
-    assertThat(load(Device.REFERENCE).generate("Hello", TEN).outputIds()).hasSize(10);
+    assertThat(load(TestDevices.devices().get(0)).generate("Hello", TEN).outputIds()).hasSize(10);
   }
 }
