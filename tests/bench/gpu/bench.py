@@ -192,16 +192,18 @@ class Bench:
                                    lambda: peers.attention(backend, heads, heads, n, n, dim, 2, seconds))
             n = 256 if small else 16384
             heads = 4 if small else 2048 // dim
-            self.attention(f"attention.prefill f16 d={dim} n={n} beside flash", dim, heads, heads, [n], n, h.LANES_F16, bar,
+            self.attention(f"attention.prefill f16 d={dim} n={n} beside flash", dim, heads, heads, [n], n, h.LANES_F16,
+                           None if small else bar,
                            lambda: peers.attention("flash", heads, heads, n, n, dim, 2, seconds, f16=True))
         for dim, heads, kv_heads in ((64, 32, 8), (128, 32, 8)):
             for sequences, keys in ((1, 512), (2, 300)) if small else ((1, 1024), (1, 32768), (8, 8192), (32, 4096)):
+                bar = 3.0 if sequences * keys >= 32768 else None
                 self.attention(f"attention.decode bf16 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_BF16,
-                               3.0 if sequences * keys >= 32768 else None,
+                               bar,
                                (lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds)) if sequences == 1 else None)
                 if (sequences, keys) in ((1, 32768), (1, 512)):
                     self.attention(f"attention.decode f16 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys,
-                                   h.LANES_F16, 3.0, lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds, f16=True))
+                                   h.LANES_F16, bar, lambda: peers.attention("flash", heads, kv_heads, 1, keys, dim, 4, seconds, f16=True))
                 self.attention(f"attention.decode s8 d={dim} {sequences} x {keys} keys", dim, heads, kv_heads, [1] * sequences, keys, h.LANES_S8)
 
     @line_of

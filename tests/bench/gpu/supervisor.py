@@ -84,13 +84,13 @@ class Supervisor:
         self.current = None
         self.lines.append(line)
         if "error" in line:
-            print("%-44s FAILED: %s" % (line["name"], line["error"]), flush=True)
+            print("%-52s FAILED: %s" % (line["name"], line["error"]), flush=True)
             return
-        print(f"{line['name']:<44} {line['ours']:9.3f} {line['unit']:<8} ({line['min']:.3f} .. {line['max']:.3f})  "
+        print(f"{line['name']:<52} {line['ours']:9.3f} {line['unit']:<8} ({line['min']:.3f} .. {line['max']:.3f})  "
               f"peer {show(line['peer'], '%.3f'):>8}  ratio {show(line['ratio'], '%.2f'):>5}  {show(line['percent'], '%.0f%%'):>5} of ceiling  "
               f"bar {show(line['bar'], '%g')}", flush=True)
         if line["peer_error"]:
-            print(f"{'':<44} no peer: {line['peer_error']}", flush=True)
+            print(f"{'':<52} no peer: {line['peer_error']}", flush=True)
 
     def finish(self, path):
         """Writes all as JSON, says in a last line what went wrong; whether nothing did."""
