@@ -76,8 +76,7 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
   const MatrixInput x(p.x, quantized ? 0 : p.m, p.k, layout.x_pad, layout.offset);
   const GuardedInput<float> x_scale(p.xq.scale), bias(p.bias), residual(p.residual);
   const int64_t y_stride = p.n + layout.y_pad;
-  GuardedOutput y(layout.y_bf16 ? 0 : p.m, p.n, y_stride, layout.offset);
-  GuardedMatrix<uint16_t> y_bf16(layout.y_bf16 ? p.m : 0, p.n, y_stride, layout.offset);
+  FloatOrBf16Output y(layout.y_bf16, p.m, p.n, y_stride, layout.offset);
   lanes_linear_params params = {};
   params.size = sizeof params;
   params.weight = weight;
@@ -101,28 +100,18 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
     params.bias_len = bias.size();
   }
   if (p.in_place && !layout.y_bf16) {
-    FillOutput(&y, p.residual, p.m, p.n);
-    params.residual = y.data();
-    params.residual_len = y.size();
+    FillOutput(&y.floats, p.residual, p.m, p.n);
+    params.residual = y.floats.data();
+    params.residual_len = y.floats.size();
     params.residual_stride = y_stride;
   } else if (!p.residual.empty()) {
     params.residual = residual.data();
     params.residual_len = residual.size();
     params.residual_stride = p.n;
   }
-  if (layout.y_bf16) {
-    params.y_bf16 = y_bf16.data();
-    params.y_bf16_len = y_bf16.size();
-    params.y_bf16_stride = y_stride;
-  } else {
-    params.y = y.data();
-    params.y_len = y.size();
-    params.y_stride = y_stride;
-  }
+  y.Give(&params.y, &params.y_len, &params.y_stride, &params.y_bf16, &params.y_bf16_len, &params.y_bf16_stride);
   EXPECT_LANES_OK(lanes_linear(runtime, &params));
-  y.CheckSentinels();
-  y_bf16.CheckSentinels();
-  return layout.y_bf16 ? WidenBf16(y_bf16.Dense()) : y.Dense();
+  return y.Take();
 }
 
 int64_t Sum(const Problem& p, int64_t i, int64_t j) {

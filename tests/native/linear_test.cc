@@ -68,8 +68,7 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
   const GuardedInput<float> x(layout.x_bf16 ? std::vector<float>() : x_values), bias(p.bias);
   const GuardedInput<uint16_t> x_bf16(layout.x_bf16 ? Halves(x_values) : std::vector<uint16_t>());
   const GuardedInput<float> residual(Strided(p.residual, p.residual.empty() ? 0 : m, n, n));
-  GuardedOutput y(layout.y_bf16 ? 0 : m, n, y_stride, layout.offset);
-  GuardedMatrix<uint16_t> y_bf16(layout.y_bf16 ? m : 0, n, y_stride, layout.offset);
+  FloatOrBf16Output y(layout.y_bf16, m, n, y_stride, layout.offset);
   lanes_linear_params params = {};
   params.size = sizeof params;
   params.weight = weight;
@@ -89,31 +88,21 @@ std::vector<float> RunLinear(lanes_runtime* runtime, const lanes_weight* weight,
   }
   if (p.epilogue.in_place && !layout.y_bf16) {
     for (int64_t i = 0; i < m; ++i) {
-      for (int64_t j = 0; j < n; ++j) y.Set(i, j, p.residual[i * n + j]);
+      for (int64_t j = 0; j < n; ++j) y.floats.Set(i, j, p.residual[i * n + j]);
     }
-    params.residual = y.data();
-    params.residual_len = y.size();
+    params.residual = y.floats.data();
+    params.residual_len = y.floats.size();
     params.residual_stride = y_stride;
   } else if (!p.residual.empty()) {
     params.residual = residual.data();
     params.residual_len = residual.size();
     params.residual_stride = n;
   }
-  if (layout.y_bf16) {
-    params.y_bf16 = y_bf16.data();
-    params.y_bf16_len = y_bf16.size();
-    params.y_bf16_stride = y_stride;
-  } else {
-    params.y = y.data();
-    params.y_len = y.size();
-    params.y_stride = y_stride;
-  }
+  y.Give(&params.y, &params.y_len, &params.y_stride, &params.y_bf16, &params.y_bf16_len, &params.y_bf16_stride);
   params.activation = p.epilogue.activation;
   params.compute = p.compute;
   EXPECT_LANES_OK(lanes_linear(runtime, &params));
-  y.CheckSentinels();
-  y_bf16.CheckSentinels();
-  return layout.y_bf16 ? WidenBf16(y_bf16.Dense()) : y.Dense();
+  return y.Take();
 }
 
 // The computes that a weight's type may have.

@@ -310,8 +310,7 @@ class PagedCache {
     const GuardedInput<float> guarded_q(q), guarded_sink(q_sink);
     const GuardedInput<int64_t> guarded_begin(q_begin), guarded_len(kv_len), guarded_window(window), guarded_sinks(sinks);
     const GuardedInput<int32_t> guarded_table(table);
-    GuardedOutput out(bf16 ? 0 : tokens, width, stride, offset);
-    GuardedMatrix<uint16_t> out_bf16(bf16 ? tokens : 0, width, stride, offset);
+    FloatOrBf16Output out(bf16, tokens, width, stride, offset);
     lanes_attention_params params = {};
     params.size = sizeof params;
     params.pool = pool_.get();
@@ -339,21 +338,10 @@ class PagedCache {
     params.window_len = guarded_window.size();
     params.sinks = guarded_sinks.data();
     params.sinks_len = guarded_sinks.size();
-    if (bf16) {
-      params.out_bf16 = out_bf16.data();
-      params.out_bf16_len = out_bf16.size();
-      params.out_bf16_stride = stride;
-    } else {
-      params.out = out.data();
-      params.out_len = out.size();
-      params.out_stride = stride;
-    }
+    out.Give(&params.out, &params.out_len, &params.out_stride, &params.out_bf16, &params.out_bf16_len, &params.out_bf16_stride);
     params.compute = given_->compute;
     EXPECT_LANES_OK(lanes_attention(runtime, &params));
-    out.CheckSentinels();
-    out_bf16.CheckSentinels();
-    std::vector<float> dense = out.Dense();
-    for (const uint16_t element : out_bf16.Dense()) dense.push_back(lanes::reference::Bf16ToFloat(element));
+    const std::vector<float> dense = out.Take();
     std::vector<std::vector<float>> rows;
     for (size_t i = 0; i < parts.size(); ++i) {
       rows.emplace_back(dense.begin() + q_begin[i] * width, dense.begin() + q_begin[i + 1] * width);

@@ -42,6 +42,38 @@ std::vector<float> RoundTo(int32_t dtype, std::vector<float> values);
 // What bfloat16 elements stand for.
 std::vector<float> WidenBf16(const std::vector<uint16_t>& elements);
 
+// What an op writes: float rows, or rows of bfloat16 instead of them.
+class FloatOrBf16Output {
+ public:
+  FloatOrBf16Output(bool bf16, int64_t rows, int64_t cols, int64_t stride, int64_t offset)
+      : floats(bf16 ? 0 : rows, cols, stride, offset), halves_(bf16 ? rows : 0, cols, stride, offset), bf16_(bf16), stride_(stride) {}
+  // To the fields of a params struct: one of the two.
+  void Give(float** y, uint64_t* y_len, int64_t* y_stride, uint16_t** y_bf16, uint64_t* y_bf16_len, int64_t* y_bf16_stride) {
+    if (bf16_) {
+      *y_bf16 = halves_.data();
+      *y_bf16_len = halves_.size();
+      *y_bf16_stride = stride_;
+    } else {
+      *y = floats.data();
+      *y_len = floats.size();
+      *y_stride = stride_;
+    }
+  }
+  // The rows, widened. Fails the test when anything outside them has changed.
+  std::vector<float> Take() const {
+    floats.CheckSentinels();
+    halves_.CheckSentinels();
+    return bf16_ ? WidenBf16(halves_.Dense()) : floats.Dense();
+  }
+
+  GuardedOutput floats;
+
+ private:
+  GuardedMatrix<uint16_t> halves_;
+  bool bf16_;
+  int64_t stride_;
+};
+
 // The dtype's name, as test cases write it: f32, bf16, f16.
 int32_t ParseDtype(const std::string& name);
 
